@@ -62,7 +62,7 @@ def _day(fake: Faker, first: date, last: date) -> str:
 
 def _products() -> list[Product]:
     random = Random(SEED)
-    products = []
+    products: list[Product] = []
     for name, category in CATEGORIES.items():
         titles = list(pairs(category.brands, category.styles, category.articles))
         for brand, style, article in random.sample(titles, PRODUCTS_PER_CATEGORY):

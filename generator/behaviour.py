@@ -1,0 +1,94 @@
+"""What makes this shop's visitors differ: the figures behind the dashboard.
+
+Shares and weights are relative to one another; probabilities are from 0 to 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PURCHASE_SHARE = 0.2
+"""Of all events: four clicks to a purchase."""
+
+APP_CUSTOMERS = 0.26
+"""Of all users: they buy through an app that reports no clicks."""
+
+APP_PURCHASES = 0.28
+"""Of all purchases: those that never have a click before them."""
+
+FAITHFUL = 0.3
+"""Of the users who click: they come by their usual source only."""
+
+USUAL_SOURCE = 0.75
+"""How often the others come by their usual one."""
+
+ARRIVALS = 0.55
+"""Of all clicks: those that begin a visit; the others go on with one."""
+
+ON_SITE = 0.35
+"""Of the clicks that go on: those within the shop; others are advertisements."""
+
+ON_THE_MOVE = 0.2
+"""Of all clicks: those from a mobile network's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who comes by a source and what they are worth to the shop."""
+
+    visitors: float
+    conversion: float
+    """Probability that a click fills a basket."""
+    dearer: float
+    """Probability to take the dearer of two products."""
+    lands_on_product: float
+
+
+NOT_ADVERTISED = "Unknown"
+
+SOURCES = {
+    "Google": Source(25, 0.34, 0.35, 0.8),
+    "Facebook": Source(21, 0.2, 0.25, 0.75),
+    "Tiktok": Source(17, 0.11, 0.1, 0.9),
+    "Youtube": Source(10, 0.16, 0.4, 0.7),
+    "Twitter": Source(6, 0.1, 0.3, 0.65),
+    "Gmail": Source(6, 0.4, 0.6, 0.55),
+    NOT_ADVERTISED: Source(15, 0.28, 0.45, 0.25),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethod:
+    """How often a way to pay is chosen and fails, and why, by weight."""
+
+    share: float
+    failures: float
+    reasons: Mapping[str, float]
+
+
+_CARD_FAILURES = {
+    "insufficient funds": 8,
+    "card expired": 4,
+    "wrong security code": 4,
+    "declined by the bank": 3,
+    "suspected fraud": 1,
+}
+_WALLET_FAILURES = {
+    "insufficient funds": 4,
+    "sign-in cancelled": 4,
+    "session timed out": 3,
+    "account restricted": 1,
+}
+
+PAYMENT_METHODS = {
+    "Visa": PaymentMethod(30, 0.05, _CARD_FAILURES),
+    "MasterCard": PaymentMethod(22, 0.07, _CARD_FAILURES),
+    "Paypal": PaymentMethod(18, 0.03, _WALLET_FAILURES),
+    "Stripe": PaymentMethod(12, 0.04, _CARD_FAILURES),
+    "Payment on Delivery": PaymentMethod(8, 0.02, {"address not found": 1}),
+    "Alipay": PaymentMethod(6, 0.09, _WALLET_FAILURES),
+    "Skrill": PaymentMethod(4, 0.15, _WALLET_FAILURES),
+}
+
+QUANTITIES = {1: 70, 2: 19, 3: 7, 4: 3, 6: 1}
+DISCOUNTS = {0.0: 62, 0.05: 12, 0.1: 13, 0.15: 6, 0.2: 5, 0.5: 2}
+SHIPPING_COSTS = {0.0: 35, 2.99: 20, 4.95: 30, 7.5: 10, 14.9: 5}

@@ -1,0 +1,214 @@
+"""The shop: what its visitors do, told as one stream of events."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from generator import behaviour
+from generator.behaviour import NOT_ADVERTISED, PAYMENT_METHODS, SOURCES
+from generator.catalogue import CATEGORIES
+from generator.draws import equally, seconds, weighted
+from generator.events import Click, Event, Purchase, time_text, uuid7
+from generator.reference import Product, User
+from generator.schedule import schedule
+
+MOST_REMEMBERED = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A user with habits, at addresses that nobody has (RFC 2544, RFC 3849)."""
+
+    user_id: str
+    usual_source: str
+    faithful: bool
+    home_ip: str
+    mobile_ip: str
+
+
+class Recent:
+    """The customers who did something lately, to be drawn by how long ago."""
+
+    def __init__(self) -> None:
+        self._customers: list[Customer] = []
+        self._times: list[int] = []
+        self._next = 0
+
+    def add(self, customer: Customer, now: int) -> None:
+        """Remember a customer; the one longest remembered is forgotten."""
+        if len(self._customers) < MOST_REMEMBERED:
+            self._customers.append(customer)
+            self._times.append(now)
+            return
+        self._customers[self._next] = customer
+        self._times[self._next] = now
+        self._next = (self._next + 1) % MOST_REMEMBERED
+
+    def draw(self, now: int, age: float) -> Customer | None:
+        """Draw one who was added about `age` seconds ago, None where there is none.
+
+        An age before the time that is remembered is folded into it.
+        """
+        held = len(self._customers)
+        if not held:
+            return None
+        span = now - self._times[self._next] + 1
+        back = int(age * 1000 / span * held) % held
+        return self._customers[self._next - 1 - back]
+
+
+class Shop:
+    """A shop with its customers, whose behaviour follows from the seed alone.
+
+    Visitors arrive from an advertisement or not, go on to click, and some fill a
+    basket, which is paid for seconds to minutes later. App customers buy without a
+    click. Nothing is planned ahead: who goes on and who buys is drawn from those
+    who came lately, so that the rate is kept from the first second on and memory
+    does not depend on it.
+    """
+
+    def __init__(
+        self, seed: int, users: Sequence[User], products: Sequence[Product]
+    ) -> None:
+        self._random = random = Random(f"shop {seed}")
+        clicking, buying_by_app = _customers(random, users)
+        self._arriving = equally(random, clicking)
+        self._buying_by_app = equally(random, buying_by_app)
+        self._product = weighted(random, _popularity(random, products))
+        self._prices = {
+            product.product_id: float(product.price) for product in products
+        }
+        self._source = weighted(
+            random, {name: source.visitors for name, source in SOURCES.items()}
+        )
+        self._method = weighted(
+            random, {name: method.share for name, method in PAYMENT_METHODS.items()}
+        )
+        self._reasons = {
+            name: weighted(random, method.reasons)
+            for name, method in PAYMENT_METHODS.items()
+        }
+        self._quantity = weighted(random, behaviour.QUANTITIES)
+        self._discount = weighted(random, behaviour.DISCOUNTS)
+        self._shipping_cost = weighted(random, behaviour.SHIPPING_COSTS)
+        self._browsing_time = seconds(random, median=20, spread=1)
+        self._deciding_time = seconds(random, median=60, spread=1)
+        self._visitors = Recent()
+        self._baskets = Recent()
+
+    def events(
+        self, start: float, end: float, rate: float, *, rate_at: float | None = None
+    ) -> Iterator[tuple[int, Event]]:
+        """Yield what happens from start to end, each with its time, in that order.
+
+        Start and end are seconds since 1970 (the end may be infinite), the times
+        yielded milliseconds. `rate` is the events per second at the time `rate_at`
+        (the start unless given) and follows the day from there.
+        """
+        random = self._random.random
+        for now in schedule(
+            self._random, start, end, rate, start if rate_at is None else rate_at
+        ):
+            if random() < behaviour.PURCHASE_SHARE:
+                yield now, self._purchase(now)
+            else:
+                yield now, self._click(now)
+
+    def _click(self, now: int) -> Click:
+        random = self._random.random
+        customer = None
+        if random() >= behaviour.ARRIVALS:
+            customer = self._visitors.draw(now, self._browsing_time())
+        arrives = customer is None
+        if customer is None:
+            customer = self._arriving()
+        if arrives or random() >= behaviour.ON_SITE:
+            usual = customer.faithful or random() < behaviour.USUAL_SOURCE
+            source = customer.usual_source if usual else self._source()
+        else:
+            source = NOT_ADVERTISED
+        self._visitors.add(customer, now)
+        if random() < SOURCES[customer.usual_source].conversion:
+            self._baskets.add(customer, now)
+        on_product = not arrives or random() < SOURCES[source].lands_on_product
+        return Click(
+            uuid7(now, self._random.getrandbits(74)),
+            customer.user_id,
+            time_text(now),
+            "Product" if on_product else "Homepage",
+            source,
+            customer.mobile_ip
+            if random() < behaviour.ON_THE_MOVE
+            else customer.home_ip,
+        )
+
+    def _purchase(self, now: int) -> Purchase:
+        random = self._random.random
+        customer = None
+        if random() >= behaviour.APP_PURCHASES:
+            customer = self._baskets.draw(now, self._deciding_time())
+        if customer is None:
+            customer = self._buying_by_app()
+        product = self._product()
+        if random() < SOURCES[customer.usual_source].dearer:
+            product = max(product, self._product(), key=self._prices.__getitem__)
+        quantity = self._quantity()
+        discount = self._discount()
+        shipping_cost = self._shipping_cost()
+        method = self._method()
+        failed = random() < PAYMENT_METHODS[method].failures
+        return Purchase(
+            uuid7(now, self._random.getrandbits(74)),
+            customer.user_id,
+            product,
+            quantity,
+            discount,
+            shipping_cost,
+            self._claim(self._prices[product] * quantity, discount, shipping_cost),
+            method,
+            "failure" if failed else "success",
+            self._reasons[method]() if failed else "none",
+            time_text(now),
+        )
+
+    def _claim(self, goods: float, discount: float, shipping_cost: float) -> float:
+        """Sum up as this shop does: sometimes without one thing or another."""
+        mistake = self._random.random()
+        if mistake < 0.1:
+            discount = 0.0
+        elif mistake < 0.2:
+            shipping_cost = 0.0
+        elif mistake < 0.25:
+            goods *= 1.08
+        return round(goods * (1 - discount) + shipping_cost, 2)
+
+
+def _customers(
+    random: Random, users: Sequence[User]
+) -> tuple[list[Customer], list[Customer]]:
+    """Divide the users into those who click and those who use the app."""
+    source = weighted(random, {name: kind.visitors for name, kind in SOURCES.items()})
+    customers = [
+        Customer(
+            user.user_id,
+            source(),
+            random.random() < behaviour.FAITHFUL,
+            f"198.{random.choice((18, 19))}.{_byte(random)}.{_byte(random)}",
+            f"2001:db8:{random.getrandbits(16):x}:{random.getrandbits(16):x}::1",
+        )
+        for user in random.sample(users, len(users))
+    ]
+    app = round(len(customers) * behaviour.APP_CUSTOMERS)
+    return customers[app:] or customers, customers[:app] or customers
+
+
+def _byte(random: Random) -> int:
+    return random.randrange(256)
+
+
+def _popularity(random: Random, products: Sequence[Product]) -> dict[str, float]:
+    return {
+        product.product_id: random.lognormvariate(0, 0.8)
+        * (CATEGORIES[product.category].demand if product.category in CATEGORIES else 1)
+        for product in products
+    }
