@@ -1,0 +1,211 @@
+"""Programs that run under the supervisor."""
+
+import contextlib
+import logging
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import psutil
+
+from firstclick.embedded import guard
+from firstclick.errors import ServerError, SettingsError
+
+_LOG_BYTES = 10_000_000
+_LOG_FILES = 3
+
+
+class ProcessId(msgspec.Struct, frozen=True):
+    """A process, told apart from a later one that got the same number."""
+
+    pid: int
+    create_time: float
+    """Seconds since the epoch; good to about a second, clocks are adjusted."""
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessId":
+        try:
+            return cls(pid, psutil.Process(pid).create_time())
+        except psutil.Error:
+            return cls(pid, 0)
+
+    def find(self) -> psutil.Process | None:
+        """The process, unless it has ended."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.create_time) > 2:
+                return None
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+        except psutil.Error:
+            return None
+        return process
+
+
+def end(process: psutil.Process, stop: signal.Signals, timeout: float) -> None:
+    """Ask a process to stop, and kill it after ``timeout`` seconds."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(stop)
+        try:
+            process.wait(timeout)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(timeout)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a program runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @classmethod
+    def named(cls, name: str) -> "Account":
+        """Raises SettingsError for a user that doesn't exist, or is root."""
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError as error:
+            raise SettingsError(
+                f"FIRSTCLICK_POSTGRES_USER is {name!r}, expected a user of this "
+                "machine: set it to an unprivileged one"
+            ) from error
+        if entry.pw_uid == 0:
+            raise SettingsError(
+                f"FIRSTCLICK_POSTGRES_USER is {name!r}, expected another user than "
+                "root: PostgreSQL refuses to run as root"
+            )
+        return cls(name, entry.pw_uid, entry.pw_gid)
+
+    def unreachable(self, path: Path) -> Path | None:
+        """The first directory on the way to ``path`` that the user may not enter."""
+        for directory in reversed(path.resolve().parents):
+            status = directory.stat()
+            if status.st_uid == self.uid:
+                allowed = status.st_mode & 0o100
+            elif status.st_gid == self.gid:
+                allowed = status.st_mode & 0o010
+            else:
+                allowed = status.st_mode & 0o001
+            if not allowed:
+                return directory
+        return None
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start a program, and how to stop it."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
+    account: Account | None = None
+    stop: signal.Signals = signal.SIGTERM
+    patience: float = 10
+    """Seconds from ``stop`` to SIGKILL."""
+
+    def guarded(self) -> list[str]:
+        who = self.account
+        return [
+            *(sys.executable, "-I", "-S", guard.__file__),
+            str(os.getpid()),
+            str(int(self.stop)),
+            *((str(who.uid), str(who.gid)) if who else ("", "")),
+            *self.arguments,
+        ]
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, its output collected."""
+        return subprocess.run(
+            self.guarded(),
+            env=dict(self.environment),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+
+@dataclass
+class Running:
+    """A program that was started, its output going to a rotated file."""
+
+    command: Command
+    process: subprocess.Popen[bytes]
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=50))
+    """The last lines of its output."""
+
+    @classmethod
+    def start(cls, name: str, command: Command, logs: Path) -> "Running":
+        """Start it. It gets its stop signal when the calling thread ends.
+
+        Raises ServerError where it can't be started.
+        """
+        try:
+            process = subprocess.Popen(
+                command.guarded(),
+                env=dict(command.environment),
+                cwd=command.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServerError(
+                f"{name} could not be started: {error.strerror}: {error.filename}"
+            ) from error
+        running = cls(command, process)
+        assert process.stdout is not None
+        threading.Thread(
+            target=running._collect, args=(process.stdout, name, logs), daemon=True
+        ).start()
+        return running
+
+    @property
+    def id(self) -> ProcessId:
+        return ProcessId.of(self.process.pid)
+
+    def signal(self) -> None:
+        """Ask it to stop."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.command.stop)
+
+    def stop(self) -> None:
+        """Stop it, by SIGKILL if its patience is at an end."""
+        self.signal()
+        try:
+            self.process.wait(self.command.patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _collect(self, output: IO[bytes], name: str, logs: Path) -> None:
+        handler = RotatingFileHandler(
+            logs / f"{name}.log",
+            maxBytes=_LOG_BYTES,
+            backupCount=_LOG_FILES,
+            errors="replace",
+        )
+        # A full disk must not stop the reading, and with it the program
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
+        with output, contextlib.closing(handler):
+            for line in output:
+                text = line.decode(errors="replace").rstrip()
+                self.tail.append(text)
+                handler.emit(
+                    logging.LogRecord(name, logging.INFO, "", 0, text, None, None)
+                )
