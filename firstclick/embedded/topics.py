@@ -1,0 +1,113 @@
+"""The topics of the pipeline."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from firstclick.errors import ServerError
+
+TOPICS = ("clicks", "purchases", "checkouts")
+
+_HOUR_MS = 3_600_000
+_TIMEOUT = 30
+
+_CONFIG = {
+    "cleanup.policy": "compact,delete",
+    # A producer's clock must not decide what is in the future, or what outlives what
+    "message.timestamp.type": "LogAppendTime",
+    # The models keep 48 hours, and clicks ten minutes more
+    "retention.ms": str(50 * _HOUR_MS),
+    # Only whole segments are deleted and compacted
+    "segment.ms": str(_HOUR_MS),
+    "segment.bytes": str(256 * 1024 * 1024),
+}
+
+
+@dataclass(frozen=True)
+class TopicProblem:
+    """What a given cluster's topic has otherwise than the pipeline needs it."""
+
+    topic: str
+    problem: str
+
+
+def create_topics(
+    bootstrap_servers: str, prefix: str, partitions: int, message_bytes: int | None
+) -> list[str]:
+    """Create the topics that are missing; returns their names.
+
+    Those that exist are left as they are: see ``problems``. One node's topics have
+    no replicas; a cluster's as many as it has brokers, at most three.
+    ``message_bytes`` is a limit for each, or None for the cluster's own.
+    Raises ServerError where the cluster can't be reached or refuses.
+    """
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    config = dict(_CONFIG)
+    if message_bytes is not None:
+        config["max.message.bytes"] = str(message_bytes)
+    try:
+        metadata = client.list_topics(timeout=_TIMEOUT)
+        missing = [
+            prefix + topic for topic in TOPICS if prefix + topic not in metadata.topics
+        ]
+        if not missing:
+            return []
+        replicas = min(3, len(metadata.brokers))
+        created = client.create_topics(
+            [
+                NewTopic(
+                    topic,
+                    num_partitions=partitions,
+                    replication_factor=replicas,
+                    config=config,
+                )
+                for topic in missing
+            ],
+            operation_timeout=_TIMEOUT,
+        )
+        for future in created.values():
+            try:
+                future.result(_TIMEOUT)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+    except KafkaException as error:
+        raise ServerError(
+            f"the topics can't be made on {bootstrap_servers}: "
+            f"{error.args[0].str()}; see to the cluster, or unset "
+            "KAFKA_BOOTSTRAP_SERVERS to use an own one"
+        ) from error
+    return missing
+
+
+def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
+    """What the topics of a cluster lack, of those that exist. Raises KafkaException."""
+    resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
+    found = []
+    for resource, future in client.describe_configs(
+        resources, request_timeout=_TIMEOUT
+    ).items():
+        config = future.result(_TIMEOUT)
+        if "compact" not in config["cleanup.policy"].value:
+            found.append(
+                TopicProblem(
+                    resource.name,
+                    "is not compacted, so messages without a key get in and are "
+                    "rejected rows: set cleanup.policy to compact,delete",
+                )
+            )
+        if config["message.timestamp.type"].value != "LogAppendTime":
+            found.append(
+                TopicProblem(
+                    resource.name,
+                    "has the producers' times, so their clocks decide what is in the "
+                    "future: set message.timestamp.type to LogAppendTime",
+                )
+            )
+    return found
