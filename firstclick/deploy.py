@@ -1,0 +1,177 @@
+"""Deployment of the models: dbt, when something changed since it last ran."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from firstclick.embedded.processes import Command
+from firstclick.errors import DeploymentError
+from firstclick.home import Home
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""Where dbt_project.yml is: the clone that the package is installed from."""
+
+_PARTS = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds")
+_LOG = "dbt.log"
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """deployment.json: what was deployed, and what it left in the database."""
+
+    project: str
+    database: str
+    relations: dict[str, int]
+    """Name to oid: a relation that was dropped or made anew has no or another one."""
+
+
+def postgres_environment(database_url: str) -> dict[str, str]:
+    """The variables that libpq, psql and profiles.yml read."""
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+    }
+    defaults = {"host": "localhost", "port": "5432", "user": os.environ.get("USER", "")}
+    given = conninfo_to_dict(database_url)
+    defaults["dbname"] = str(given.get("user") or defaults["user"])
+    values = {name: given.get(name) or defaults.get(name) for name in names}
+    return {names[key]: str(value) for key, value in values.items() if value}
+
+
+@dataclass
+class Deployer:
+    """One run of dbt, which another thread may stop."""
+
+    home: Home
+    database_url: str
+    schema_name: str
+    topic_prefix: str
+    _process: subprocess.Popen[str] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: bool = False
+
+    def deploy(self) -> str:
+        """Bring the database up to date; returns what to tell the user.
+
+        Does nothing where neither the project nor its relations changed since the
+        last time. Raises DeploymentError with the first thing that dbt complained
+        about, and where its log is.
+        """
+        if not (PROJECT / "dbt_project.yml").is_file():
+            raise DeploymentError(
+                f"{PROJECT} has no dbt_project.yml, expected the clone: install "
+                "with pip install --editable from it"
+            )
+        project = self._fingerprint()
+        deployed = self.home.read(Deployment, "deployment.json")
+        if deployed is not None and deployed == self._deployment(project):
+            return f"Models up to date: {len(deployed.relations)} relations"
+        self._run()
+        deployed = self._deployment(project)
+        self.home.write(deployed, "deployment.json")
+        return f"Models deployed: {len(deployed.relations)} relations"
+
+    def stop(self) -> None:
+        """End dbt, if it runs; it will not be started after this."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None and self._process.poll() is None:
+                self._process.send_signal(signal.SIGTERM)
+
+    def _run(self) -> None:
+        (self.home.path / "dbt").mkdir(exist_ok=True)
+        environment = {
+            **os.environ,
+            **postgres_environment(self.database_url),
+            "FIRSTCLICK_SCHEMA": self.schema_name,
+            "FIRSTCLICK_TOPIC_PREFIX": self.topic_prefix,
+            "DBT_TARGET_PATH": str(self.home.path / "dbt"),
+            "DBT_LOG_PATH": str(self.home.logs),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+        command = Command(
+            [
+                *(sys.executable, "-m", "dbt.cli.main"),
+                *("--no-use-colors", "build", "--target", "embedded"),
+                *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+                *("--exclude-resource-type", "test", "unit_test"),
+            ],
+            environment,
+            PROJECT,
+        )
+        with self._lock:
+            if self._stopped:
+                raise DeploymentError("dbt was stopped before it began")
+            self._process = subprocess.Popen(
+                command.guarded(),
+                env=environment,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        output, _ = self._process.communicate()
+        if self._process.returncode != 0:
+            raise DeploymentError(
+                f"dbt failed: {_complaint(output.splitlines())}; see "
+                f"{self.home.logs / _LOG}"
+            )
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.schema_name}\0{self.topic_prefix}".encode())
+        for part in _PARTS:
+            for file in _files(PROJECT / part):
+                digest.update(f"\0{file.relative_to(PROJECT)}\0".encode())
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def _deployment(self, project: str) -> Deployment:
+        try:
+            with psycopg.connect(self.database_url, connect_timeout=10) as connection:
+                relations = connection.execute(
+                    "select relname, pg_class.oid::bigint from pg_class"
+                    " where relnamespace = to_regnamespace(%s)"
+                    " and relkind in ('r', 'p', 'v', 'm')",
+                    [self.schema_name],
+                ).fetchall()
+                database = connection.execute(
+                    "select concat_ws('/', inet_server_addr(), inet_server_port(),"
+                    " datname, oid) from pg_database where datname = current_database()"
+                ).fetchone()
+        except psycopg.Error as error:
+            raise DeploymentError(
+                f"the database can't be read: {' '.join(str(error).split())}"
+            ) from error
+        assert database is not None
+        return Deployment(project, database[0], dict(relations))
+
+
+def _files(part: Path) -> Iterable[Path]:
+    if part.is_file():
+        return [part]
+    return sorted(file for file in part.rglob("*") if file.is_file())
+
+
+def _complaint(lines: list[str]) -> str:
+    text = [re.sub(r"^\d\d:\d\d:\d\d\s*", "", line).strip() for line in lines]
+    text = [line for line in text if line]
+    for number, line in enumerate(text):
+        if re.match(r"(\w+ )?\w*Error\b|Encountered an error", line):
+            return " ".join(text[number : number + 2])
+    return text[-1] if text else "no reason given"

@@ -1,0 +1,242 @@
+"""The stack as seen from outside: start it, stop it, find it.
+
+Others use ``running`` for the addresses, or ``up`` as a context manager.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstclick.embedded import guard
+from firstclick.embedded.processes import end
+from firstclick.errors import FirstClickError, HomeError, ServerError, SettingsError
+from firstclick.home import Home, State, Step
+from firstclick.settings import Settings
+from firstclick.supervisor import LOCKED, end_children
+
+_POLL = 0.05
+_STOP_SECONDS = 90
+_LOG_BYTES = 5_000_000
+
+OnStep = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is ready."""
+
+    home: Path
+    database_url: str
+    bootstrap_servers: str
+    schema_name: str
+    topic_prefix: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """What ``start`` found or made."""
+
+    stack: Stack
+    supervisor: "subprocess.Popen[bytes] | None"
+    """None where the stack was up already, or another process started it."""
+
+
+def find(path: Path) -> State | None:
+    """What the supervisor of a home says, or None where none lives.
+
+    Raises HomeError where the home can't be read.
+    """
+    if not path.is_dir():
+        return None
+    state = Home(path).state
+    if state is None or state.phase in ("stopped", "failed"):
+        return None
+    return state if state.supervisor.find() is not None else None
+
+
+def running(settings: Settings) -> Stack:
+    """The addresses of the stack that is ready. Raises ServerError where none is."""
+    state = find(settings.home)
+    if state is None:
+        raise ServerError(
+            f"nothing runs in {settings.home}, expected a running stack: start it "
+            "with `firstclick up`"
+        )
+    if state.phase != "ready":
+        raise ServerError(
+            f"the stack in {settings.home} is {state.phase}, expected it ready: wait"
+        )
+    return _stack(settings.home, state)
+
+
+def start(
+    settings: Settings,
+    *,
+    detach: bool,
+    servers_only: bool = False,
+    on_step: OnStep = lambda step: None,
+) -> Started:
+    """Start the stack, or find it running, and wait until it is ready.
+
+    ``detach`` lets it outlive us; else it stops when we end, however we do. Of two
+    that start at once one does and both wait. ``on_step`` gets each step as it is
+    done. Raises FirstClickError for what went wrong, after everything has stopped.
+    """
+    if settings.target != "embedded":
+        raise SettingsError(
+            f"FIRSTCLICK_TARGET is {settings.target!r}, expected 'embedded': another "
+            "engine is started by its own means"
+        )
+    home = Home.open(settings.home)
+    state = find(home.path)
+    supervisor = None
+    if state is None or state.phase == "stopping":
+        supervisor = _spawn(home, detach, servers_only)
+    try:
+        state = _follow(home, supervisor, on_step)
+    except BaseException:
+        if supervisor is not None:
+            _end(supervisor)
+        raise
+    if state.servers_only and not servers_only:
+        raise HomeError(
+            f"the stack in {home.path} runs with --servers-only, expected all of it: "
+            "run `firstclick down` first"
+        )
+    ours = supervisor is not None and supervisor.pid == state.supervisor.pid
+    return Started(_stack(home.path, state), supervisor if ours else None)
+
+
+@contextlib.contextmanager
+def up(settings: Settings, on_step: OnStep = lambda step: None) -> Iterator[Started]:
+    """The stack for as long as the block runs; one that was up already stays up."""
+    started = start(settings, detach=False, on_step=on_step)
+    try:
+        yield started
+    finally:
+        if started.supervisor is not None:
+            _end(started.supervisor)
+
+
+def down(path: Path) -> bool:
+    """Stop the stack of a home; False where nothing ran.
+
+    Also what a killed supervisor left behind. What does not stop within its
+    patience is killed. Raises HomeError.
+    """
+    if not path.is_dir():
+        return False
+    home = Home.open(path)
+    state = home.state
+    if state is None:
+        return False
+    supervisor = state.supervisor.find()
+    stopped = supervisor is not None
+    if supervisor is not None:
+        end(supervisor, signal.SIGTERM, _STOP_SECONDS)
+    with home.locked(timeout=5):
+        stopped |= any(child.process.find() for child in state.children.values())
+        end_children(state)
+    return stopped
+
+
+def _spawn(home: Home, detach: bool, servers_only: bool) -> "subprocess.Popen[bytes]":
+    log = home.logs / "supervisor.log"
+    command = [sys.executable, "-m", "firstclick.supervisor"]
+    if servers_only:
+        command.append("--servers-only")
+    if not detach:
+        command = [
+            *(sys.executable, "-I", "-S", guard.__file__),
+            *(str(os.getpid()), str(int(signal.SIGTERM)), "", ""),
+            *command,
+        ]
+    with home.errors():
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.rename(log.with_suffix(".log.1"))
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=home.path,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+
+def _follow(
+    home: Home, supervisor: "subprocess.Popen[bytes] | None", on_step: OnStep
+) -> State:
+    done = 0
+    while True:
+        code = supervisor.poll() if supervisor is not None else None
+        state = home.state
+        if supervisor is not None and code == LOCKED:
+            # Another one is faster, or just about to stop
+            supervisor = None
+            state = _wait_for_other(home)
+        ours = supervisor is None or (
+            state is not None and state.supervisor.pid == supervisor.pid
+        )
+        if state is not None and ours:
+            for step in state.steps[done:]:
+                on_step(step)
+            done = max(done, len(state.steps))
+            if state.phase == "ready":
+                return state
+            if state.phase == "failed" or (state.phase == "stopping" and state.error):
+                if supervisor is not None:
+                    supervisor.wait()
+                raise FirstClickError(state.error or "the stack failed to start")
+            if supervisor is None and state.supervisor.find() is None:
+                raise ServerError(
+                    f"the stack in {home.path} stopped while it was waited for: "
+                    "start it again"
+                )
+        if code is not None and code != LOCKED:
+            raise ServerError(
+                f"the supervisor ended with status {code}: see "
+                f"{home.logs / 'supervisor.log'}"
+            )
+        time.sleep(_POLL)
+
+
+def _wait_for_other(home: Home) -> State:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        state = find(home.path)
+        if state is not None and state.phase != "stopping":
+            return state
+        time.sleep(_POLL)
+    raise HomeError(
+        f"{home.path} is held by another firstclick that is not starting: wait for "
+        "it, or run `firstclick down`"
+    )
+
+
+def _end(supervisor: "subprocess.Popen[bytes]") -> None:
+    if supervisor.poll() is None:
+        supervisor.send_signal(signal.SIGTERM)
+    try:
+        supervisor.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def _stack(path: Path, state: State) -> Stack:
+    assert state.database_url is not None and state.bootstrap_servers is not None
+    return Stack(
+        path,
+        state.database_url,
+        state.bootstrap_servers,
+        state.schema_name,
+        state.topic_prefix,
+    )

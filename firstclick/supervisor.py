@@ -1,0 +1,417 @@
+"""The process that starts the stack, keeps it running and stops it.
+
+``python -m firstclick.supervisor [--servers-only]``, started by firstclick.stack. It
+holds the home's lock for as long as it lives and says what it does in state.json.
+Kafka and PostgreSQL start side by side; the topics and the models follow as soon as
+their server is there; then the connector and the publisher. What dies is started
+again, after half a second, then one, two, … and at most 30. SIGTERM and SIGINT stop
+everything, readers and writers before the servers.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import psycopg
+
+from firstclick.deploy import Deployer
+from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
+from firstclick.embedded.postgres import MAJOR, Postgres
+from firstclick.embedded.processes import Command, ProcessId, Running, end
+from firstclick.embedded.topics import create_topics
+from firstclick.errors import FirstClickError, HomeError, ServerError
+from firstclick.home import Child, Home, Phase, State, Step
+from firstclick.settings import Settings
+
+LOCKED = 3
+"""The exit status where another supervisor holds the home."""
+
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+_STABLE_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """Something that runs as a process of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    def prepare(self, stopping: threading.Event) -> Command:
+        """See to all that the process needs. Raises FirstClickError."""
+
+    def wait_ready(self, running: Running) -> str:
+        """Wait until it works, and say so to the user. Raises FirstClickError."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A module of the package that runs until it is told to stop."""
+
+    name: str
+    environment: dict[str, str]
+    home: Home
+
+    def prepare(self, stopping: threading.Event) -> Command:
+        return Command(
+            [sys.executable, "-m", f"firstclick.{self.name}"],
+            {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+            self.home.path,
+        )
+
+    def wait_ready(self, running: Running) -> str:
+        try:
+            running.process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            return self.name.capitalize()
+        reason = running.tail[-1] if running.tail else "it gave no reason"
+        raise ServerError(
+            f"the {self.name} ended at once: {reason}; "
+            f"see {self.home.logs / self.name}.log"
+        )
+
+
+class Supervised(threading.Thread):
+    """A thread that keeps one service running, and lives as long as its process.
+
+    It must: the process gets its stop signal when the thread that started it ends.
+    ``started`` resolves to what to tell the user, or to the error, of the first start.
+    """
+
+    def __init__(
+        self, service: Service, home: Home, changed: Callable[[str, Child], None]
+    ) -> None:
+        super().__init__(name=service.name, daemon=True)
+        self.started: Future[str] = Future()
+        self._service = service
+        self._home = home
+        self._changed = changed
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._running: Running | None = None
+        self._restarts = 0
+
+    def run(self) -> None:
+        self._keep_running()
+        if not self.started.done():
+            self.started.set_exception(ServerError(f"{self.name} was stopped"))
+
+    def _keep_running(self) -> None:
+        delay = _FIRST_DELAY
+        while not self._stopping.is_set():
+            start = time.monotonic()
+            try:
+                reason = self._run_once()
+            except Exception as error:
+                if not isinstance(error, FirstClickError):
+                    log.exception("%s", self.name)
+                reason = str(error)
+                if not self.started.done():
+                    self.started.set_exception(error)
+                    return
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - start > _STABLE_SECONDS:
+                delay = _FIRST_DELAY
+            log.warning("%s: %s; starts again in %.1f s", self.name, reason, delay)
+            self._stopping.wait(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+            self._restarts += 1
+
+    def _run_once(self) -> str:
+        command = self._service.prepare(self._stopping)
+        with self._lock:
+            if self._stopping.is_set():
+                raise ServerError(f"{self.name} was stopped before it began")
+            running = Running.start(self.name, command, self._home.logs)
+            self._running = running
+        process = running.id
+        self._changed(self.name, Child(process, restarts=self._restarts))
+        try:
+            text = self._service.wait_ready(running)
+            log.info("%s (pid %d)", text, process.pid)
+            if not self.started.done():
+                self.started.set_result(text)
+            code = running.process.wait()
+        finally:
+            running.stop()
+            self._changed(self.name, Child(process, False, self._restarts))
+        if code < 0:
+            return f"ended by {signal.Signals(-code).name}"
+        return f"ended with status {code}"
+
+    def signal(self) -> None:
+        """Ask the process to stop; it won't be started again."""
+        self._stopping.set()
+        with self._lock:
+            if self._running is not None:
+                self._running.signal()
+
+    def stop(self) -> None:
+        """Stop the process, within its patience."""
+        self.signal()
+        if self._running is not None:
+            self._running.stop()
+        if self.ident is not None:
+            self.join(10)
+
+
+class Supervisor:
+    """One run of the stack, as a context manager that stops it."""
+
+    def __init__(self, home: Home, settings: Settings, servers_only: bool) -> None:
+        self.home = home
+        self.settings = settings
+        self._inbox: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._begin = time.monotonic()
+        self._servers: list[Supervised] = []
+        self._workers: list[Supervised] = []
+        self._deployer: Deployer | None = None
+        self._pool = ThreadPoolExecutor(2)
+        self.state = State(
+            phase="starting",
+            supervisor=ProcessId.of(os.getpid()),
+            servers_only=servers_only,
+            schema_name=settings.schema_name,
+            topic_prefix=settings.topic_prefix,
+        )
+
+    def stop_soon(self) -> None:
+        """Make ``run`` return; may be called from a signal handler."""
+        self._inbox.put(None)
+
+    def run(self) -> None:
+        """Start everything, and return when told to stop.
+
+        Raises FirstClickError for the first thing that can't be started.
+        """
+        self._end_orphans()
+        self._save()
+        database_url, bootstrap_servers = self._addresses()
+        with self._lock:
+            self.state.database_url = database_url
+            self.state.bootstrap_servers = bootstrap_servers
+        self._save()
+        tasks = [self._pool.submit(self._start_database)]
+        tasks += [self._pool.submit(self._start_kafka)]
+        if not self._all_done(tasks):
+            return
+        if not self.state.servers_only:
+            for worker in self._workers:
+                worker.start()
+            tasks = [
+                self._pool.submit(self._wait_for, worker) for worker in self._workers
+            ]
+            if not self._all_done(tasks):
+                return
+        self._set_phase("ready")
+        log.info("ready after %.1f s", time.monotonic() - self._begin)
+        while self._inbox.get() is not None:
+            pass
+
+    def _all_done(self, tasks: list[Future[None]]) -> bool:
+        """Wait for all, or for the wish to stop; raises what the first of them did."""
+        for task in tasks:
+            task.add_done_callback(self._inbox.put)
+        for _ in tasks:
+            done = self._inbox.get()
+            if done is None:
+                return False
+            done.result()
+        return True
+
+    def _addresses(self) -> tuple[str, str]:
+        settings, home = self.settings, self.home
+        database_url = settings.database_url
+        if database_url is None:
+            postgres = Postgres(
+                home,
+                home.port("postgres", settings.postgres_port),
+                settings.postgres_user,
+            )
+            database_url = postgres.database_url
+            self._servers.append(Supervised(postgres, home, self._changed))
+        bootstrap_servers = settings.kafka_bootstrap_servers
+        if bootstrap_servers is None:
+            kafka = Kafka(
+                home,
+                home.port("kafka", settings.kafka_port),
+                home.port("kafka_controller", None),
+                settings.kafka_flush_messages,
+            )
+            bootstrap_servers = kafka.bootstrap_servers
+            self._servers.append(Supervised(kafka, home, self._changed))
+        environment = {
+            "DATABASE_URL": database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            "FIRSTCLICK_SCHEMA": settings.schema_name,
+            "FIRSTCLICK_TOPIC_PREFIX": settings.topic_prefix,
+        }
+        self._workers = [
+            Supervised(Worker(name, environment, home), home, self._changed)
+            for name in ("connector", "publisher")
+        ]
+        if not self.state.servers_only:
+            self._deployer = Deployer(
+                home, database_url, settings.schema_name, settings.topic_prefix
+            )
+        # Started from here, the main thread, only when all ports are chosen
+        for server in self._servers:
+            server.start()
+        return database_url, bootstrap_servers
+
+    def _start_database(self) -> None:
+        given = self.settings.database_url
+        if given is not None:
+            start = time.monotonic()
+            self._step(_check_database(given), start)
+        else:
+            self._wait_for(self._server("postgres"))
+        if self._deployer is not None:
+            start = time.monotonic()
+            self._step(self._deployer.deploy(), start)
+
+    def _start_kafka(self) -> None:
+        given = self.settings.kafka_bootstrap_servers
+        if given is None:
+            self._wait_for(self._server("kafka"))
+        start = time.monotonic()
+        bootstrap_servers = self.state.bootstrap_servers
+        assert bootstrap_servers is not None
+        created = create_topics(
+            bootstrap_servers,
+            self.settings.topic_prefix,
+            self.settings.partitions,
+            MESSAGE_BYTES if given is None else None,
+        )
+        if given is not None:
+            self._step(f"Kafka on {bootstrap_servers}, as given", start)
+        if created:
+            self._step(f"Topics {', '.join(created)}", start)
+
+    def _server(self, name: str) -> Supervised:
+        return next(server for server in self._servers if server.name == name)
+
+    def _wait_for(self, supervised: Supervised) -> None:
+        start = time.monotonic()
+        self._step(supervised.started.result(), start)
+
+    def _step(self, text: str, start: float) -> None:
+        with self._lock:
+            self.state.steps.append(Step(text, time.monotonic() - start))
+        self._save()
+
+    def _changed(self, name: str, child: Child) -> None:
+        with self._lock:
+            self.state.children[name] = child
+        self._save()
+
+    def _set_phase(self, phase: Phase, error: str | None = None) -> None:
+        with self._lock:
+            self.state = msgspec.structs.replace(self.state, phase=phase, error=error)
+        self._save()
+
+    def _save(self) -> None:
+        with self._lock:
+            try:
+                self.home.write(self.state, "state.json")
+            except HomeError as error:
+                # A full disk is no reason to stop what still runs
+                log.error("%s", error)
+
+    def _end_orphans(self) -> None:
+        state = self.home.state
+        if state is not None:
+            end_children(state)
+
+    def __enter__(self) -> "Supervisor":
+        return self
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: object
+    ) -> None:
+        self._set_phase("stopping", str(error) if error else None)
+        if self._deployer is not None:
+            self._deployer.stop()
+        for worker in reversed(self._workers):
+            worker.stop()
+        for server in self._servers:
+            server.signal()
+        for server in self._servers:
+            server.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._set_phase("failed" if error else "stopped", str(error) if error else None)
+
+
+def end_children(state: State) -> None:
+    """End what a supervisor that was killed has left behind, the servers last."""
+    order = ["publisher", "connector", "postgres", "kafka"]
+    for name in sorted(state.children, key=lambda name: order.index(name)):
+        process = state.children[name].process.find()
+        if process is not None:
+            stop = signal.SIGINT if name == "postgres" else signal.SIGTERM
+            end(process, stop, 30)
+
+
+def _check_database(url: str) -> str:
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            number = connection.info.server_version
+            host, port = connection.info.host, connection.info.port
+    except psycopg.Error as error:
+        raise ServerError(
+            f"DATABASE_URL can't be reached: {' '.join(str(error).split())}; see to "
+            "the server, or unset it to use an own one"
+        ) from error
+    if number // 10000 < MAJOR:
+        raise ServerError(
+            f"DATABASE_URL is PostgreSQL {number // 10000}, expected {MAJOR} or newer: "
+            "give another server, or unset it to use an own one"
+        )
+    return f"PostgreSQL {number // 10000}.{number % 10000} on {host}:{port}, as given"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--servers-only", action="store_true")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    settings = Settings.load()
+    home = Home.open(settings.home)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(home.locked())
+        except HomeError as error:
+            log.error("%s", error)
+            return LOCKED
+        supervisor = Supervisor(home, settings, arguments.servers_only)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: supervisor.stop_soon())
+        try:
+            with supervisor:
+                supervisor.run()
+        except FirstClickError as error:
+            log.error("%s", error)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
