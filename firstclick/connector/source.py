@@ -1,0 +1,184 @@
+"""The two Kafka topics, read from where the database says."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ListOffsetsResultInfo,
+    OffsetSpec,
+)
+
+from firstclick.connector.batch import Progress
+
+TOPICS = ("clicks", "purchases")
+
+MOST_MESSAGES = 5_000
+"""In a batch."""
+
+MOST_BYTES = 8_000_000
+"""Of payload in a batch, give or take one portion of messages."""
+
+PORTION = 500
+"""Messages taken at once from librdkafka's queue."""
+
+QUEUE_KILOBYTES = 16_384
+"""What librdkafka reads ahead. With a fetch under way (8 MB, or one message batch if
+that is larger) and a batch, this bounds the connector's memory."""
+
+REQUEST_SECONDS = 2.0
+"""How long Kafka may take to answer a question about partitions."""
+
+Partitions = dict[str, dict[int, int]]
+"""An offset by topic, without prefix, and partition."""
+
+
+class Source:
+    """A consumer without a group: partitions and offsets are given to it.
+
+    Every method but ``take`` raises KafkaException when Kafka is not reachable.
+    """
+
+    def __init__(self, servers: str, prefix: str) -> None:
+        self._names = {topic: prefix + topic for topic in TOPICS}
+        self.topics = {name: topic for topic, name in self._names.items()}
+        """The topics by their names in Kafka."""
+        self.reason = ""
+        """librdkafka's latest complaint."""
+        client: dict[str, Any] = {
+            "bootstrap.servers": servers,
+            "client.id": "firstclick-connector",
+            "reconnect.backoff.ms": 100,
+            "reconnect.backoff.max.ms": 5_000,
+            "error_cb": self._complain,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(
+            client
+            | {
+                "group.id": "firstclick-connector",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "check.crcs": True,
+                "fetch.min.bytes": 1,
+                "fetch.wait.max.ms": 100,
+                "fetch.error.backoff.ms": 100,
+                "fetch.queue.backoff.ms": 10,
+                "fetch.max.bytes": 8_388_608,
+                "queued.min.messages": 2 * MOST_MESSAGES,
+                "queued.max.messages.kbytes": QUEUE_KILOBYTES,
+                "max.poll.interval.ms": 86_400_000,
+            }
+        )
+        self._admin = AdminClient(client)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._consumer.close()
+
+    def _complain(self, error: KafkaError) -> None:
+        self.reason = error.str()
+
+    def partitions(self) -> dict[str, list[int]]:
+        """Return the partitions of each topic; none where it does not exist."""
+        found = {}
+        for topic, name in self._names.items():
+            metadata = self._consumer.list_topics(name, REQUEST_SECONDS).topics[name]
+            if metadata.error is None:
+                found[topic] = sorted(metadata.partitions)
+            elif metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                found[topic] = []
+            else:
+                raise KafkaException(metadata.error)
+        return found
+
+    def earliest(self, partitions: Mapping[str, list[int]]) -> Partitions:
+        """Return the first offset that each partition still holds."""
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def high_watermarks(self, partitions: Mapping[str, list[int]]) -> Partitions:
+        """Return the offset after the last message of each partition."""
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def _offsets(
+        self, partitions: Mapping[str, list[int]], spec: OffsetSpec
+    ) -> Partitions:
+        asked = {
+            TopicPartition(self._names[topic], number): spec
+            for topic, numbers in partitions.items()
+            for number in numbers
+        }
+        found: Partitions = {topic: {} for topic in partitions}
+        if not asked:
+            return found
+        answers = self._admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+        if wait(answers.values(), 2 * REQUEST_SECONDS).not_done:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        for topic, numbers in partitions.items():
+            for number in numbers:
+                at = TopicPartition(self._names[topic], number)
+                answer: Future[ListOffsetsResultInfo] = answers[at]
+                found[topic][number] = answer.result().offset
+        return found
+
+    def assign(self, progress: Mapping[str, Mapping[int, Progress]]) -> None:
+        """Go on from there; what was read ahead is forgotten."""
+        self._consumer.assign(
+            [
+                TopicPartition(self._names[topic], number, partition.reached)
+                for topic, partitions in progress.items()
+                for number, partition in partitions.items()
+            ]
+        )
+
+    def take(self, seconds: float, linger_until: float) -> list[Message]:
+        """Wait so long for a message, then take those that are there with it.
+
+        Where less than a full batch is there, it is added to until ``linger_until``,
+        of ``time.monotonic()``.
+        """
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return []
+        messages = [first]
+        size = len(first)
+        while size < MOST_BYTES:
+            room = min(PORTION, MOST_MESSAGES - len(messages))
+            patience = max(0.0, linger_until - time.monotonic())
+            portion = self._consumer.consume(room, patience)
+            messages += portion
+            size += sum(map(len, portion))
+            if len(portion) < PORTION and time.monotonic() >= linger_until:
+                break
+        return messages
+
+    def note_high_watermarks(
+        self, progress: Mapping[str, Mapping[int, Progress]]
+    ) -> None:
+        """Note those that came with the latest messages, of partitions that moved."""
+        for topic, partitions in progress.items():
+            for number, partition in partitions.items():
+                if partition.reached != partition.stored:
+                    at = TopicPartition(self._names[topic], number)
+                    newest = self._consumer.get_watermark_offsets(at, cached=True)[1]
+                    partition.high_watermark = max(newest, partition.reached)

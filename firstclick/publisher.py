@@ -1,0 +1,209 @@
+"""Publishes every change of the relation checkouts to the topic checkouts.
+
+At least once, in order per key: what has changed is a row of checkouts_changes until
+Kafka has acknowledged the checkout's newest state, or a tombstone where it is gone.
+Run it as ``python -m firstclick.publisher``.
+"""
+
+import logging
+import sys
+import time
+
+import msgspec
+import psycopg
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from psycopg import sql
+
+from firstclick.worker import Backoff, Place, Stop, exclusive_session, main
+
+MOST_CHANGES = 2_000
+"""Published in one round."""
+
+WAIT_SECONDS = 1.0
+"""For a notification, before looking for changes without one."""
+
+ROUND_SECONDS = 0.05
+"""From one round's start to the next, unless there is a full round's work."""
+
+DELIVERY_SECONDS = 10.0
+"""How long Kafka may take to acknowledge a message."""
+
+SUMMARY_SECONDS = 60.0
+
+CHANGES = """
+select changes.change_id, changes.purchase_id as changed_id, current.*
+from (
+    select change_id, purchase_id
+    from {schema}.checkouts_changes
+    order by change_id
+    limit %b
+) as changes
+left join {schema}.checkouts_topic as current
+    on current.purchase_id = changes.purchase_id
+order by changes.change_id
+"""
+
+DELETE = "delete from {schema}.checkouts_changes where change_id = any(%b)"
+
+REMEDIES = {
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic, by firstclick up for example",
+    KafkaError._UNKNOWN_TOPIC: "create the topic, by firstclick up for example",
+    KafkaError._UNKNOWN_PARTITION: "create the topic, by firstclick up for example",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this client to write to it",
+}
+
+
+class NotDelivered(Exception):
+    """Kafka did not acknowledge a message; ``fatal`` if the producer is spent."""
+
+    def __init__(self, topic: str, error: KafkaError) -> None:
+        remedy = REMEDIES.get(error.code(), "see that Kafka runs and is reachable")
+        super().__init__(f"topic {topic}: {error.str()} (nothing is lost): {remedy}")
+        self.fatal = error.fatal()
+
+
+def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
+    """Publish changes until a signal comes.
+
+    Raises DeploymentError when the relations are missing, Stopped when a signal comes
+    while waiting.
+    """
+    postgres = Backoff("PostgreSQL", log)
+    relations = [f"{place.schema}.checkouts_{name}" for name in ("changes", "topic")]
+    while not stop.requested:
+        try:
+            with exclusive_session(
+                place, "publisher", relations, stop, log
+            ) as connection:
+                # A deletion that a crash undoes is published again, no more.
+                connection.execute("set synchronous_commit to off")
+                connection.execute("listen checkouts_changes")
+                postgres.succeeded()
+                _publish_all(connection, place, stop, log)
+        except psycopg.Error as error:
+            stop.wait(postgres.failed(error))
+
+
+def _publish_all(
+    connection: psycopg.Connection, place: Place, stop: Stop, log: logging.Logger
+) -> None:
+    outbox = Outbox(connection, place.schema)
+    kafka = Backoff("Kafka", log)
+    topic = Topic(place, stop)
+    log.info("publishing to %s", topic.name)
+    summary, published = time.monotonic(), 0
+    while not stop.requested:
+        started = time.monotonic()
+        changes, messages = outbox.read()
+        try:
+            topic.send(messages)
+        except NotDelivered as error:
+            if error.fatal:
+                topic = Topic(place, stop)
+            stop.wait(kafka.failed(error))
+            continue
+        kafka.succeeded()
+        outbox.delete(changes)
+        published += len(messages)
+        if started - summary >= SUMMARY_SECONDS:
+            if published:
+                log.info("%d messages in %.0f s", published, started - summary)
+            summary, published = started, 0
+        if len(changes) < MOST_CHANGES:
+            for _ in connection.notifies(timeout=WAIT_SECONDS, stop_after=1):
+                pass
+            stop.wait(max(0.0, started + ROUND_SECONDS - time.monotonic()))
+
+
+class Outbox:
+    """The changes that are yet to be published."""
+
+    def __init__(self, connection: psycopg.Connection, schema: str) -> None:
+        self._connection = connection
+        names = {"schema": sql.Identifier(schema)}
+        self._changes = sql.SQL(CHANGES).format(**names)
+        self._delete = sql.SQL(DELETE).format(**names)
+        self._encode = msgspec.json.Encoder().encode
+
+    def read(self) -> tuple[list[int], dict[str, bytes | None]]:
+        """Return the oldest changes' ids and what to publish for them.
+
+        That is the JSON of each changed checkout by its purchase_id, None where it is
+        gone, in the order of their last changes, all as of one snapshot.
+        """
+        cursor = self._connection.cursor(binary=True)
+        cursor.execute(self._changes, [MOST_CHANGES], prepare=False)
+        columns = [column.name for column in cursor.description or ()][2:]
+        changes = []
+        messages: dict[str, bytes | None] = {}
+        for change, purchase, *checkout in cursor:
+            changes.append(change)
+            messages.pop(purchase, None)
+            messages[purchase] = (
+                self._encode(dict(zip(columns, checkout, strict=True)))
+                if checkout[0] is not None
+                else None
+            )
+        return changes, messages
+
+    def delete(self, changes: list[int]) -> None:
+        """Forget these changes: they are published."""
+        if changes:
+            self._connection.cursor(binary=True).execute(self._delete, [changes])
+
+
+class Topic:
+    """The topic checkouts, written to by an idempotent producer."""
+
+    def __init__(self, place: Place, stop: Stop) -> None:
+        self.name = f"{place.topic_prefix}checkouts"
+        self._stop = stop
+        self._failure: KafkaError | None = None
+        self._producer = Producer(
+            {
+                "bootstrap.servers": place.kafka_servers,
+                "client.id": "firstclick-publisher",
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": "lz4",
+                "linger.ms": 1,
+                "message.max.bytes": 16_000_000,
+                "message.timeout.ms": int(1000 * DELIVERY_SECONDS),
+                "topic.metadata.propagation.max.ms": 5_000,
+                "reconnect.backoff.ms": 100,
+                "reconnect.backoff.max.ms": 5_000,
+                "delivery.report.only.error": True,
+                "error_cb": self._complain,
+                "log_level": 0,
+            }
+        )
+
+    def _complain(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = error
+
+    def _note(self, error: KafkaError | None, message: Message) -> None:
+        self._failure = self._failure or error
+
+    def send(self, messages: dict[str, bytes | None]) -> None:
+        """Produce the messages; returns when Kafka has acknowledged them all.
+
+        Raises NotDelivered, worker.Stopped when a signal comes while waiting.
+        """
+        self._failure = None
+        try:
+            for key, value in messages.items():
+                self._producer.produce(self.name, value, key, on_delivery=self._note)
+        except KafkaException as error:
+            self._failure = error.args[0]
+        except BufferError:
+            self._failure = KafkaError(KafkaError._QUEUE_FULL)
+        while self._producer.flush(0.5):
+            self._stop.wait(0)
+        if self._failure is not None:
+            raise NotDelivered(self.name, self._failure)
+
+
+if __name__ == "__main__":
+    sys.exit(main("publisher", publish))

@@ -1,0 +1,171 @@
+"""What the connector and the publisher share: signals, patience, one at a time."""
+
+import logging
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import psycopg
+
+from firstclick.errors import DeploymentError, FirstClickError, SettingsError
+from firstclick.settings import Settings
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between attempts; doubled from one to the next."""
+
+
+class Stopped(Exception):
+    """A signal asked for the end while something was waited for."""
+
+
+class Stop:
+    """Whether SIGTERM or SIGINT came; a wait for it ends at once when it does."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._signalled, self._signal = socket.socketpair()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self.requested:
+            self.requested = True
+            self._signal.send(b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long. Raises Stopped when a signal came, now or before."""
+        if select.select([self._signalled], [], [], seconds)[0]:
+            raise Stopped
+
+
+class Backoff:
+    """Pauses between attempts at one thing, with a log line for each and the end."""
+
+    def __init__(self, subject: str, log: logging.Logger) -> None:
+        self._subject = subject
+        self._log = log
+        self._pause = FIRST_PAUSE
+        self._since: float | None = None
+
+    def failed(self, reason: object) -> float:
+        """Note a failure; returns the seconds to pause before the next attempt."""
+        if self._since is None:
+            self._since = time.monotonic()
+        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        self._log.warning(
+            "%s: %s; trying again in %.1f s", self._subject, one_line(reason), pause
+        )
+        return pause
+
+    def succeeded(self) -> None:
+        """Note a success; the next failure is the first again."""
+        if self._since is not None:
+            seconds = time.monotonic() - self._since
+            self._log.info("%s: works again after %.1f s", self._subject, seconds)
+            self._since = None
+            self._pause = FIRST_PAUSE
+
+
+def one_line(reason: object) -> str:
+    """Return an error's text on one line."""
+    return " ".join(str(reason).split())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker reads and writes."""
+
+    database_url: str
+    kafka_servers: str
+    schema: str
+    topic_prefix: str
+
+
+@contextmanager
+def exclusive_session(
+    place: Place, role: str, relations: list[str], stop: Stop, log: logging.Logger
+) -> Iterator[psycopg.Connection]:
+    """Connect to PostgreSQL as the only worker of this role for the schema.
+
+    Another one waits here, without a transaction, for as long as the session of the
+    first lives. The connection is in autocommit mode.
+
+    Raises DeploymentError when one of the relations or functions is missing, Stopped
+    when a signal comes while waiting, psycopg.Error.
+    """
+    with psycopg.connect(
+        place.database_url,
+        autocommit=True,
+        application_name=f"firstclick {role}",
+        connect_timeout=5,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+    ) as connection:
+        connection.execute("set client_connection_check_interval to '1s'")
+        _wait_for_lock(connection, f"firstclick {role} of {place.schema}", stop, log)
+        for name in relations:
+            found = connection.execute(
+                "select coalesce(to_regclass(%(name)s)::oid, to_regproc(%(name)s))",
+                {"name": name},
+            ).fetchone()
+            if found == (None,):
+                raise DeploymentError(
+                    f"expected {name} in the database, found none: "
+                    "deploy the models first, by firstclick up or dbt run"
+                )
+        yield connection
+
+
+def _wait_for_lock(
+    connection: psycopg.Connection, name: str, stop: Stop, log: logging.Logger
+) -> None:
+    said = False
+    while connection.execute(
+        "select pg_try_advisory_lock(hashtextextended(%s, 0))", [name]
+    ).fetchone() != (True,):
+        if not said:
+            log.warning("another %s runs; waiting for it to end", name)
+            said = True
+        stop.wait(0.5)
+
+
+def main(name: str, work: Callable[[Place, Stop, logging.Logger], None]) -> int:
+    """Run a worker until SIGTERM or SIGINT; returns the exit status.
+
+    It gets its place from the environment. The log goes to stderr, a FirstClickError
+    as its last line.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s %(levelname)s {name}: %(message)s",
+    )
+    log = logging.getLogger(name)
+    try:
+        work(_place(), Stop(), log)
+    except Stopped:
+        pass
+    except FirstClickError as error:
+        log.error("%s", error)
+        return 1
+    log.info("stopped")
+    return 0
+
+
+def _place() -> Place:
+    settings = Settings.load()
+    url, servers = settings.database_url, settings.kafka_bootstrap_servers
+    if url is None or servers is None:
+        missing = "DATABASE_URL" if url is None else "KAFKA_BOOTSTRAP_SERVERS"
+        raise SettingsError(
+            f"{missing} is not set: expected the address of a running server; "
+            'firstclick env prints it, so: eval "$(firstclick env)"'
+        )
+    return Place(url, servers, settings.schema_name, settings.topic_prefix)
