@@ -134,6 +134,14 @@ class Settings(BaseSettings):
                 f"{name}{came}: {_one_line(problem)}; correct it or unset it"
             ) from error
 
+    def environment(self) -> dict[str, str]:
+        """The variables that make these settings, for another process."""
+        return {
+            str(field.validation_alias): str(value)
+            for name, field in type(self).model_fields.items()
+            if (value := getattr(self, name)) is not None
+        }
+
 
 def _one_line(text: str) -> str:
     text = " ".join(text.split())

@@ -97,7 +97,7 @@ def start(
     state = find(home.path)
     supervisor = None
     if state is None or state.phase == "stopping":
-        supervisor = _spawn(home, detach, servers_only)
+        supervisor = _spawn(home, settings, detach, servers_only)
     try:
         state = _follow(home, supervisor, on_step)
     except BaseException:
@@ -146,7 +146,9 @@ def down(path: Path) -> bool:
     return stopped
 
 
-def _spawn(home: Home, detach: bool, servers_only: bool) -> "subprocess.Popen[bytes]":
+def _spawn(
+    home: Home, settings: Settings, detach: bool, servers_only: bool
+) -> "subprocess.Popen[bytes]":
     log = home.logs / "supervisor.log"
     command = [sys.executable, "-m", "firstclick.supervisor"]
     if servers_only:
@@ -164,6 +166,7 @@ def _spawn(home: Home, detach: bool, servers_only: bool) -> "subprocess.Popen[by
             return subprocess.Popen(
                 command,
                 cwd=home.path,
+                env={**os.environ, **settings.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
