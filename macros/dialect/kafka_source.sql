@@ -1,0 +1,44 @@
+{#- The body of a model that holds a topic message by message, the latest of each
+    key: event_key, the payload, kafka_partition, kafka_offset, kafka_time. -#}
+{% macro kafka_source(topic) %}
+    {{- adapter.dispatch('kafka_source')(topic) -}}
+{% endmacro %}
+
+{% macro postgres__kafka_source(topic) -%}
+    event_key bytea unique,
+    payload bytea not null,
+    kafka_partition integer not null,
+    kafka_offset bigint not null,
+    kafka_time timestamptz not null,
+    primary key (kafka_partition, kafka_offset)
+{%- endmacro %}
+
+{% macro materialize__kafka_source(topic) -%}
+    from kafka connection kafka (topic '{{ kafka_topic(topic) }}')
+    key format bytes
+    value format json
+    include
+        key as event_key,
+        partition as kafka_partition,
+        offset as kafka_offset,
+        timestamp as kafka_time
+    envelope upsert (value decoding errors = (inline as error))
+{%- endmacro %}
+
+{% macro risingwave__kafka_source(topic) -%}
+    create table if not exists {{ this }} (
+        payload bytea,
+        primary key (kafka_partition, kafka_offset)
+    ) append only
+    include key as event_key
+    include partition as kafka_partition
+    include offset as kafka_offset
+    include timestamp as kafka_time
+    with (
+        connector = 'kafka',
+        topic = '{{ kafka_topic(topic) }}',
+        properties.bootstrap.server = '{{ kafka_bootstrap_servers() }}',
+        scan.startup.mode = 'earliest',
+        retention_seconds = 180000
+    ) format plain encode bytes
+{%- endmacro %}

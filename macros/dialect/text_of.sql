@@ -1,0 +1,16 @@
+{#- A key or a payload as text; in hexadecimal where it is not UTF-8. -#}
+{% macro text_of(column) %}
+    {{- adapter.dispatch('text_of')(column) -}}
+{% endmacro %}
+
+{% macro postgres__text_of(column) -%}
+    coalesce({{ maintenance_schema() }}.utf8({{ column }}), encode({{ column }}, 'hex'))
+{%- endmacro %}
+
+{% macro materialize__text_of(column) -%}
+    {{ "encode(event_key, 'escape')" if column == 'event_key' else column }}
+{%- endmacro %}
+
+{% macro risingwave__text_of(column) -%}
+    coalesce(convert_from({{ column }}, 'utf8'), encode({{ column }}, 'hex'))
+{%- endmacro %}

@@ -1,0 +1,11 @@
+{#- Failed checkouts of each reason by minute, over the checkouts that a condition
+    selects. -#}
+{% macro minute_payment_failures(checkouts, condition='true') %}
+        select
+            date_trunc('minute', purchase_time) as minute,
+            failure_reason,
+            count(*) as checkouts
+        from {{ checkouts }}
+        where payment_status = 'failure' and {{ condition }}
+        group by date_trunc('minute', purchase_time), failure_reason
+{% endmacro %}

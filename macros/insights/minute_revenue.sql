@@ -1,0 +1,17 @@
+{#- Revenue by minute, over the checkouts that a condition selects. -#}
+{% macro minute_revenue(checkouts, condition='true') %}
+        select
+            date_trunc('minute', purchase_time) as minute,
+            count(*) as checkouts,
+            sum(quantity)::bigint as units,
+            sum(total_cost) as revenue,
+            sum(profit) as profit,
+            count(click_id) as attributed_checkouts,
+            coalesce(sum(total_cost) filter (where click_id is not null), 0)
+                as attributed_revenue,
+            coalesce(sum(profit) filter (where click_id is not null), 0)
+                as attributed_profit
+        from {{ checkouts }}
+        where payment_status = 'success' and {{ condition }}
+        group by date_trunc('minute', purchase_time)
+{% endmacro %}

@@ -1,0 +1,56 @@
+{#- Raises a compiler error, which names the model, where its config can't keep it. -#}
+{% macro check_model(definition, expanded, columns) %}
+    {% set config = definition.config %}
+    {% set names = columns | map(attribute='name') | list %}
+    {% set kinds = ['map', 'recompute', 'accumulate'] %}
+    {% set problems = [] %}
+    {% if definition.kind not in kinds %}
+        {% do problems.append("delta is '" ~ definition.kind ~ "': expected one of " ~ kinds | join(', ')) %}
+    {% endif %}
+    {% if not config['keys'] %}
+        {% do problems.append("keys are missing: expected the columns that identify a row") %}
+    {% endif %}
+    {% for key in config['keys'] if key not in names %}
+        {% do problems.append("the key '" ~ key ~ "' is none of its columns: " ~ names | join(', ')) %}
+    {% endfor %}
+    {% if not expanded.reads %}
+        {% do problems.append("it reads no relation by ref() or source()") %}
+    {% endif %}
+    {% for table in expanded.reads if expanded.sql.count(table) > 1 %}
+        {% do problems.append("it reads " ~ table ~ " more than once: expected once, in an import CTE") %}
+    {% endfor %}
+    {% set words = modules.re.sub("--[^\n]*|'[^']*'", ' ', expanded.sql).lower() %}
+    {% if modules.re.search('\\b(now\\s*\\(|current_timestamp|clock_timestamp|statement_timestamp|random\\s*\\()', words) %}
+        {% do problems.append("it reads the clock or chance: expected what its relations alone decide (make it a view)") %}
+    {% endif %}
+    {% if definition.kind in ['map', 'accumulate'] and modules.re.search('\\bjoin\\b|\\bexists\\b|\\bover\\s*\\(|\\bdistinct\\b(?!\\s+from)|\\blimit\\b', words) %}
+        {% do problems.append("delta='" ~ definition.kind ~ "' with a join, exists, distinct, limit or window: use delta='recompute'") %}
+    {% endif %}
+    {% if definition.kind == 'accumulate' %}
+        {% if config.count not in names or config.count in config['keys'] %}
+            {% do problems.append("count is '" ~ config.count ~ "': expected the column that holds count(*)") %}
+        {% endif %}
+        {% for column in columns if column.name not in config['keys']
+            and not modules.re.match('bigint|integer|numeric', column.type) %}
+            {% do problems.append("column '" ~ column.name ~ "' is of type " ~ column.type ~ ": expected a number that adds up exactly, or a key") %}
+        {% endfor %}
+    {% endif %}
+    {% set parents = [] %}
+    {% for parent in definition.parents %}
+        {% do parents.append(name_of_relation(parent)) %}
+    {% endfor %}
+    {% for parent, by in config.touched_by.items() %}
+        {% if definition.kind != 'recompute' %}
+            {% do problems.append("touched_by goes with delta='recompute'") %}
+        {% endif %}
+        {% if parent not in parents %}
+            {% do problems.append("touched_by names '" ~ parent ~ "', which it doesn't read") %}
+        {% endif %}
+        {% for column in maintained_list(by) if column not in names %}
+            {% do problems.append("touched_by names the column '" ~ column ~ "': expected one of " ~ names | join(', ')) %}
+        {% endfor %}
+    {% endfor %}
+    {% if problems %}
+        {% do exceptions.raise_compiler_error(definition.relation ~ ": " ~ problems | unique | join("; ")) %}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,39 @@
+{#- What the materializations have in common: hooks, one transaction, grants. -#}
+{% macro maintained_materialization(kind) %}
+    {% set target_relation = this.incorporate(
+        type='view' if kind == 'view' else 'table') %}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {% call statement('serialise', auto_begin=True) %}
+        select {{ maintenance_schema() }}.serialise()
+    {% endcall %}
+    {% do run_query("set local lock_timeout = '30s'") %}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% set parents = [] %}
+    {% for id in model.depends_on.nodes %}
+        {% do parents.append((graph.nodes.get(id) or graph.sources.get(id)).relation_name) %}
+    {% endfor %}
+    {% if config.get('contract').enforced %}
+        {% do get_assert_columns_equivalent(sql) %}
+    {% endif %}
+    {% set outcome = deploy_model({
+        'relation': target_relation.render(),
+        'kind': kind,
+        'sql': sql,
+        'parents': parents,
+        'config': {
+            'keys': maintained_list(config.get('keys', [])),
+            'count': config.get('count', ''),
+            'touched_by': config.get('touched_by', {}),
+            'indexes': config.get('indexes', []),
+        },
+    }, should_full_refresh()) %}
+    {% call noop_statement('main', outcome) %}{{ sql }}{% endcall %}
+
+    {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}
+    {% do persist_docs(target_relation, model) %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmacro %}

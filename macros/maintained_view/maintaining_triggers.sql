@@ -1,0 +1,115 @@
+{#- The triggers that keep a model: for each table that it reads and each operation
+    a function and a trigger. Triggers of one table fire in the order of their
+    names: those of models nearer to the sources come first, so that a model that
+    a change reaches in two ways is computed last.
+    Returns {functions: {name: statement}, triggers: {table: {name: statement}}}. -#}
+{% macro maintaining_triggers(definition, expanded, columns, models) %}
+    {% set functions = {} %}
+    {% set triggers = {} %}
+    {% set model_name = name_of_relation(definition.relation) %}
+    {% set rank = '%03d' % rank_of_model(definition, models) %}
+    {% set delta = {
+        'map': map_delta, 'recompute': recompute_delta, 'accumulate': accumulate_delta,
+    }[definition.kind] %}
+    {% for table in expanded.reads %}
+        {% set of_table = {} %}
+        {% for operation in ['insert', 'update', 'delete'] %}
+            {% set function = maintenance_schema() ~ '.' ~ adapter.quote(
+                short_name(model_name ~ '_from_' ~ name_of_relation(table), operation)) %}
+            {% do functions.update({function: trigger_function(
+                function, definition, operation,
+                delta(definition, expanded, columns, table, operation))}) %}
+            {% set trigger = rank ~ '_' ~ short_name(model_name, operation, 59) %}
+            {% set rows = {
+                'insert': 'new table as new_rows',
+                'update': 'old table as old_rows new table as new_rows',
+                'delete': 'old table as old_rows',
+            }[operation] %}
+            {% do of_table.update({trigger:
+                'create or replace trigger ' ~ adapter.quote(trigger) ~ ' after '
+                ~ operation ~ ' on ' ~ table ~ ' referencing ' ~ rows
+                ~ ' for each statement execute function ' ~ function ~ '()'}) %}
+        {% endfor %}
+        {% if table not in models %}
+            {% do of_table.update({'000_guard':
+                'create or replace trigger "000_guard" before insert or update or delete'
+                ~ ' or truncate on ' ~ table ~ ' for each statement execute function '
+                ~ maintenance_schema() ~ '.guard()'}) %}
+        {% endif %}
+        {% do triggers.update({table: of_table}) %}
+    {% endfor %}
+    {{ return({'functions': functions, 'triggers': triggers}) }}
+{% endmacro %}
+
+
+{#- PostgreSQL cuts identifiers at 63 bytes; two long ones must stay two. -#}
+{% macro short_name(name, ending, limit=63) %}
+    {%- set whole = name ~ '_' ~ ending -%}
+    {{- return(whole if whole | length <= limit
+        else name[:limit - 17 - ending | length] ~ '_' ~ local_md5(name)[:8] ~ '_' ~ ending) -}}
+{% endmacro %}
+
+
+{#- Its plans are made for the first batch and kept for all that follow, small or
+    large, on tables that grow: only those by index and nested loop stay good. -#}
+{% macro trigger_function(function, definition, operation, delta) %}
+create or replace function {{ function }}() returns trigger
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $maintain$
+declare
+    {%- if definition.kind == 'recompute' %}
+    {%- for key in definition.config['keys'] %}
+    touched_{{ loop.index }} {{ definition.relation.split('.', 1)[1] }}.{{ key }}%type[];
+    {%- endfor %}
+    {%- elif definition.kind == 'accumulate' %}
+    emptied boolean;
+    {%- endif %}
+begin
+    if not exists (select from {{ 'old_rows' if operation == 'delete' else 'new_rows' }}) then
+        return null;
+    end if;
+    {{ delta }}
+    return null;
+end
+$maintain$
+{% endmacro %}
+
+
+{#- Makes the functions and triggers, and drops those that went out of use. -#}
+{% macro install_triggers(triggers, deployed) %}
+    {% for statement in triggers.functions.values() %}
+        {% do run_query(statement) %}
+    {% endfor %}
+    {% for of_table in triggers.triggers.values() %}
+        {% for statement in of_table.values() %}
+            {% do run_query(statement) %}
+        {% endfor %}
+    {% endfor %}
+    {% for function in deployed.functions if function not in triggers.functions %}
+        {% do run_query('drop function ' ~ function ~ '() cascade') %}
+    {% endfor %}
+    {% for function in triggers.functions %}
+        {% for row in run_query(
+            "select quote_ident(tgname) as name, tgrelid::regclass::text as table, tgname"
+            ~ " from pg_trigger where tgfoid = '" ~ function ~ "'::regproc"
+        ).rows if row['tgname'] not in triggers.triggers.values() | map('list') | sum(start=[]) %}
+            {% do run_query('drop trigger ' ~ row['name'] ~ ' on ' ~ row['table']) %}
+        {% endfor %}
+    {% endfor %}
+{% endmacro %}
+
+
+{% macro triggers_are_in_place(triggers) %}
+    {% set missing = [] %}
+    {% for table, of_table in triggers.items() %}
+        {% set names = run_query(
+            "select tgname from pg_trigger where tgrelid = '" ~ table ~ "'::regclass"
+        ).columns[0].values() %}
+        {% do missing.extend(of_table | reject('in', names) | list) %}
+    {% endfor %}
+    {{ return(not missing) }}
+{% endmacro %}

@@ -1,0 +1,142 @@
+{#- Makes the schema that holds the machinery: the catalogue of maintained models
+    and the functions that their triggers share. Idempotent; runs on every start. -#}
+{% macro prepare_maintenance() %}
+{% set maintenance = maintenance_schema() %}
+select pg_advisory_xact_lock(hashtextextended('{{ maintenance }}', 0));
+
+create schema if not exists {{ adapter.quote(target.schema) }};
+create schema if not exists {{ maintenance }};
+
+create table if not exists {{ maintenance }}.models (
+    relation text primary key,
+    kind text not null,
+    rank integer not null,
+    sql text not null,
+    parents jsonb not null,
+    config jsonb not null,
+    functions jsonb not null,
+    rows_hash text not null,
+    triggers_hash text not null
+);
+
+-- Taken first by whoever writes to the pipeline, until the transaction ends.
+create or replace function {{ maintenance }}.serialise() returns void
+language sql as $$
+    select pg_advisory_xact_lock(hashtextextended('{{ maintenance }}', 0))
+$$;
+
+create or replace function {{ maintenance }}.guard() returns trigger
+language plpgsql as $$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception
+            '% feeds maintained views: write to it under read committed, not %',
+            tg_table_name, current_setting('transaction_isolation');
+    end if;
+    perform {{ maintenance }}.serialise();
+    -- A truncation tells no trigger which rows went; a deletion does.
+    if tg_op = 'TRUNCATE' then
+        execute format('delete from %s', tg_relid::regclass);
+    end if;
+    return null;
+end
+$$;
+
+-- The text that the bytes encode in UTF-8; null where they don't, or hold a zero.
+create or replace function {{ maintenance }}.utf8(bytes bytea) returns text
+language plpgsql immutable strict parallel safe as $$
+begin
+    return convert_from(bytes, 'UTF8');
+exception when others then
+    return null;
+end
+$$;
+
+-- The JSON document that the bytes hold; null where jsonb can't hold it. A cast
+-- behind pg_input_is_valid() would not do: nesting beyond the stack's depth is
+-- an error there as well.
+create or replace function {{ maintenance }}.document(bytes bytea) returns jsonb
+language plpgsql immutable strict parallel safe as $$
+begin
+    return convert_from(bytes, 'UTF8')::jsonb;
+exception when others then
+    return null;
+end
+$$;
+
+-- Puts a relation in the place of another of other columns: views on the old one
+-- and triggers of it are made anew on the new one, and keep their grants.
+create or replace function {{ maintenance }}.put_in_place(old regclass, new regclass)
+returns void language plpgsql as $$
+declare
+    name text := (select relname from pg_class where oid = old);
+    statement text;
+    statements text[];
+begin
+    with recursive dependents as (
+        select old::oid as relation, 0 as depth
+        union
+        select pg_rewrite.ev_class, dependents.depth + 1
+        from dependents
+        inner join pg_depend on pg_depend.refobjid = dependents.relation
+        inner join pg_rewrite on pg_rewrite.oid = pg_depend.objid
+        where pg_depend.classid = 'pg_rewrite'::regclass
+            and pg_rewrite.ev_class <> dependents.relation
+    ),
+    relations as (
+        select relation, max(depth) as depth from dependents group by relation
+    ),
+    remade as (
+        select
+            depth,
+            1 as step,
+            format(
+                'create view %s as %s', relation::regclass, pg_get_viewdef(relation)
+            ) as statement
+        from relations where depth > 0
+        union all
+        select 0, 1, pg_get_triggerdef(oid)
+        from pg_trigger where tgrelid = old and not tgisinternal
+        union all
+        select
+            depth,
+            2,
+            format(
+                'grant %s on %s to %s', acl.privilege_type, relation::regclass,
+                coalesce(quote_ident(pg_get_userbyid(nullif(acl.grantee, 0))), 'public')
+            )
+        from relations
+        inner join pg_class on pg_class.oid = relations.relation,
+            aclexplode(pg_class.relacl) as acl
+        where acl.grantee <> pg_class.relowner
+    )
+    select array_agg(remade.statement order by depth, step) into statements from remade;
+    execute format(
+        'drop %s %s cascade',
+        case (select relkind from pg_class where oid = old)
+            when 'v' then 'view' else 'table'
+        end, old
+    );
+    execute format(
+        'alter %s %s rename to %I',
+        case (select relkind from pg_class where oid = new)
+            when 'v' then 'view' else 'table'
+        end, new, name
+    );
+    for statement in
+        select format(
+            'alter index %s rename to %I',
+            indexrelid::regclass, replace(relname, name || '__new', name)
+        )
+        from pg_index
+        inner join pg_class on pg_class.oid = pg_index.indexrelid
+        where indrelid = new
+    loop
+        execute statement;
+    end loop;
+    foreach statement in array coalesce(statements, '{}') loop
+        execute statement;
+    end loop;
+end
+$$;
+{% endmacro %}

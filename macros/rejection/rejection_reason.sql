@@ -1,0 +1,26 @@
+{#- The first reason for which a message is rejected, null where there is none: no
+    key, not a JSON object, each field in its order, the key, the future. Reads
+    event_key, document and kafka_time.
+
+    fields: {field: kind}; the first is the event's id. -#}
+{% macro rejection_reason(fields, time) %}
+    {%- set id = fields.keys() | first -%}
+    case
+        when event_key is null then 'no key'
+        when jsonb_typeof(document) is distinct from 'object' then 'not a JSON object'
+        {%- for field, kind in fields.items() %}
+        {%- set check = field_checks()[kind] %}
+        when (
+            {{ check.condition(field) | indent(12) }}
+        ) is not true
+            then case
+                when coalesce(jsonb_typeof(document->'{{ field }}'), 'null') = 'null'
+                    then '{{ field }} is missing'
+                else '{{ field }} is not {{ check.expected }}'
+            end
+        {%- endfor %}
+        when ({{ key_is(id) }}) is not true then 'key differs from {{ id }}'
+        when {{ time_of(time) }} > kafka_time + interval '5 minutes'
+            then '{{ time }} is in the future'
+    end
+{%- endmacro %}

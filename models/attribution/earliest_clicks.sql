@@ -1,0 +1,25 @@
+with clicks as (
+    select * from {{ ref('stg_clicks') }}
+),
+
+clicks_in_window as (
+    select * from clicks
+    where {{ lasts('click_time', var('attribution_window'), inclusive=true) }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by user_id order by click_time, click_id
+        ) as position
+    from clicks_in_window
+)
+
+select
+    user_id,
+    click_id,
+    source,
+    click_time
+from ranked
+where position = 1

@@ -1,0 +1,31 @@
+with progress as (
+    {{ kafka_progress() }}
+),
+
+event_counts as (
+    select * from {{ ref('event_counts') }}
+),
+
+newest as (
+    select
+        'clicks' as topic,
+        max(click_time) as newest_event_time
+    from {{ ref('stg_clicks') }}
+    union all
+    select
+        'purchases' as topic,
+        max(purchase_time) as newest_event_time
+    from {{ ref('stg_purchases') }}
+)
+
+select
+    newest.topic,
+    coalesce(event_counts.accepted, 0) as accepted,
+    coalesce(event_counts.rejected, 0) as rejected,
+    newest.newest_event_time,
+    progress.newest_kafka_time,
+    progress.lag_messages,
+    progress.freshness_seconds
+from newest
+left join event_counts on newest.topic = event_counts.topic
+left join progress on newest.topic = progress.topic

@@ -1,0 +1,7 @@
+{{ config(delta='accumulate', keys=['minute', 'category'], count='checkouts') }}
+
+with minutes as (
+    {{ minute_categories(ref('checkouts')) }}
+)
+
+select * from minutes

@@ -1,0 +1,7 @@
+{{ config(delta='accumulate', keys=['minute', 'gender'], count='checkouts') }}
+
+with minutes as (
+    {{ minute_genders(ref('checkouts')) }}
+)
+
+select * from minutes

@@ -1,0 +1,7 @@
+{{ config(delta='accumulate', keys=['minute', 'failure_reason'], count='checkouts') }}
+
+with minutes as (
+    {{ minute_payment_failures(ref('checkouts')) }}
+)
+
+select * from minutes

@@ -1,0 +1,33 @@
+{{ config(delta='map', keys=['topic', 'kafka_partition', 'kafka_offset']) }}
+
+with clicks as (
+    select * from {{ ref('typed_clicks') }}
+),
+
+purchases as (
+    select * from {{ ref('checked_purchases') }}
+)
+
+select
+    'clicks' as topic,
+    event_key,
+    payload,
+    reason,
+    kafka_partition,
+    kafka_offset,
+    kafka_time
+from clicks
+where reason is not null
+
+union all
+
+select
+    'purchases' as topic,
+    event_key,
+    payload,
+    reason,
+    kafka_partition,
+    kafka_offset,
+    kafka_time
+from purchases
+where reason is not null
