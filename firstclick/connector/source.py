@@ -77,7 +77,8 @@ class Source:
                 "fetch.wait.max.ms": 100,
                 "fetch.error.backoff.ms": 100,
                 "fetch.queue.backoff.ms": 10,
-                "fetch.max.bytes": 8_388_608,
+                "fetch.max.bytes": 2_097_152,
+                "max.partition.fetch.bytes": 262_144,
                 "queued.min.messages": 2 * MOST_MESSAGES,
                 "queued.max.messages.kbytes": QUEUE_KILOBYTES,
                 "max.poll.interval.ms": 86_400_000,
@@ -162,13 +163,13 @@ class Source:
             return []
         messages = [first]
         size = len(first)
-        while size < MOST_BYTES:
+        while len(messages) < MOST_MESSAGES and size < MOST_BYTES:
             room = min(PORTION, MOST_MESSAGES - len(messages))
             patience = max(0.0, linger_until - time.monotonic())
             portion = self._consumer.consume(room, patience)
             messages += portion
             size += sum(map(len, portion))
-            if len(portion) < PORTION and time.monotonic() >= linger_until:
+            if len(portion) < room and time.monotonic() >= linger_until:
                 break
         return messages
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
 from firstclick.connector.batch import Progress, Row, TopicBatch
+from firstclick.connector.binary import encode
 from firstclick.worker import Stop
 
 BEGIN = """
@@ -23,6 +24,34 @@ set local lock_timeout to default
 EXISTING_KEYS = "select event_key from {table} where event_key = any(%b)"
 
 EXISTING_OFFSETS = """
+select kafka_partition, kafka_offset
+from {table}
+inner join unnest(%b::int4[], %b::int8[]) as new (kafka_partition, kafka_offset)
+    using (kafka_partition, kafka_offset)
+"""
+
+DELETE = "delete from {table} where event_key = any(%b)"
+
+UPDATE = """
+update {table} as stored
+set
+    payload = new.payload,
+    kafka_partition = new.kafka_partition,
+    kafka_offset = new.kafka_offset,
+    kafka_time = timestamptz '2000-01-01 00:00:00+00'
+        + new.microseconds * interval '1 microsecond'
+from
+    unnest(%b::bytea[], %b::bytea[], %b::int4[], %b::int8[], %b::int8[]) as new
+    (event_key, payload, kafka_partition, kafka_offset, microseconds)
+where stored.event_key = new.event_key
+"""
+
+COPY = """
+copy {table} (event_key, payload, kafka_partition, kafka_offset, kafka_time)
+from stdin (format binary)
+"""
+
+OFFSETS = """
 select kafka_partition, kafka_offset
 from {table}
 inner join unnest(%b::int4[], %b::int8[]) as new (kafka_partition, kafka_offset)
@@ -222,6 +251,4 @@ class Tables:
 
     def _copy(self, rows: list[Row], topic: str) -> None:
         with self._connection.cursor().copy(self._sql(COPY, topic)) as copy:
-            copy.set_types(COPY_TYPES)
-            for row in rows:
-                copy.write_row(row)
+            copy.write(encode(rows))
