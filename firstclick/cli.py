@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Annotated, NoReturn
 
-import click
+import msgspec
 import typer
 from rich.console import Console
 
@@ -31,13 +31,13 @@ def main() -> NoReturn:
     """Run the command line. An error is one line on stderr and status 1."""
     try:
         status = app(standalone_mode=False)
-    except click.UsageError as error:
-        _complain(f"{error.format_message()} See `firstclick --help`.")
-        status = 2
+    except typer.TyperException as error:
+        _complain(f"{error.format_message().rstrip('.')}: see `firstclick --help`")
+        status = error.exit_code
     except FirstClickError as error:
         _complain(str(error))
         status = 1
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         status = 130
     except BrokenPipeError:
         # Nobody reads any more; keep Python from complaining when it flushes
@@ -59,19 +59,18 @@ def _say_step(step: Step) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM, both as an event and as KeyboardInterrupt."""
+def _signals(interrupt: bool) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM as an event and, with ``interrupt``, KeyboardInterrupt."""
     stop = threading.Event()
 
-    def interrupt(number: int, frame: object) -> None:
+    def handle(number: int, frame: object) -> None:
         if not stop.is_set():
             stop.set()
-            raise KeyboardInterrupt
+            if interrupt:
+                raise KeyboardInterrupt
 
-    previous = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:
@@ -98,7 +97,7 @@ def up(
         already = stack.start(settings, detach=True, servers_only=servers_only)
         _say(f"Already up in {already.stack.home}")
         return
-    with _interruptible():
+    with _signals(interrupt=True):
         started = stack.start(
             settings, detach=detach, servers_only=servers_only, on_step=_say_step
         )
@@ -133,8 +132,27 @@ def down() -> None:
 
 
 @app.command()
-def env() -> None:
-    """Print the addresses as NAME=value lines, for a shell to eval."""
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> int:
+    """Show what runs, offsets, lag and freshness; exit 0 if healthy, else 1."""
+    from firstclick import status as health
+
+    found = health.status(Settings.load())
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        health.show(found, Console(highlight=False))
+    return 0 if found.healthy else 1
+
+
+@app.command()
+def env(
+    export: Annotated[
+        bool, typer.Option("--export", help="Print export NAME=value instead.")
+    ] = False,
+) -> None:
+    """Print the addresses as NAME=value lines that a shell can eval."""
     from firstclick import stack
 
     found = stack.running(Settings.load())
@@ -146,4 +164,83 @@ def env() -> None:
         "FIRSTCLICK_TOPIC_PREFIX": found.topic_prefix,
     }
     for name, value in variables.items():
-        print(f"{name}={shlex.quote(value)}")
+        print(f"{'export ' if export else ''}{name}={shlex.quote(value)}")
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def psql(context: typer.Context) -> None:
+    """Open a session on the database; arguments are psql's."""
+    from firstclick import stack
+    from firstclick.embedded.postgres import programs_directory
+
+    settings = Settings.load()
+    url, schema = settings.database_url, settings.schema_name
+    if url is None:
+        found = stack.running(settings)
+        url, schema = found.database_url, found.schema_name
+    environment = {
+        **os.environ,
+        **postgres_environment(url),
+        "PGOPTIONS": f"-c search_path={schema},public",
+    }
+    program = str(programs_directory() / "psql")
+    os.execve(program, [program, *context.args], environment)
+
+
+@app.command()
+def generate(
+    rate: Annotated[
+        float, typer.Option(help="Events a second.", show_default=True)
+    ] = 500,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="Seconds.", show_default="until Ctrl-C"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same events again.", show_default="random")
+    ] = None,
+    mess: Annotated[
+        float, typer.Option(help="Share that is late, twice or malformed.")
+    ] = 0.01,
+    backfill: Annotated[float, typer.Option(help="Hours of past events first.")] = 0,
+) -> None:
+    """Send a shop's clicks and purchases to Kafka."""
+    from firstclick import stack
+    from generator import generate as feed
+
+    settings = Settings.load()
+    servers, prefix = settings.kafka_bootstrap_servers, settings.topic_prefix
+    if servers is None:
+        found = stack.running(settings)
+        servers, prefix = found.bootstrap_servers, found.topic_prefix
+    with _signals(interrupt=False) as stop:
+        progress = feed(
+            servers,
+            topic_prefix=prefix,
+            rate=rate,
+            duration=duration,
+            seed=seed,
+            mess=mess,
+            backfill_hours=backfill,
+            stop=stop,
+        )
+    _say(
+        f"{progress.clicks:,} clicks, {progress.purchases:,} purchases, "
+        f"{progress.late:,} of them late; {progress.malformed:,} malformed, "
+        f"{progress.duplicated:,} sent twice; {progress.seconds:.1f} s"
+    )
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds.", show_default="until Ctrl-C")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Events a second.")] = 500,
+) -> None:
+    """Start everything, feed it, and watch the answers live."""
+    from firstclick import demo
+
+    demo.run(Settings.load(), duration=duration, rate=rate)

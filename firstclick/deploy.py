@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from firstclick.embedded.processes import Command
 from firstclick.errors import DeploymentError
@@ -36,19 +37,20 @@ class Deployment(msgspec.Struct, frozen=True):
 
 
 def postgres_environment(database_url: str) -> dict[str, str]:
-    """The variables that libpq, psql and profiles.yml read."""
-    names = {
-        "host": "PGHOST",
-        "port": "PGPORT",
-        "user": "PGUSER",
-        "password": "PGPASSWORD",
-        "dbname": "PGDATABASE",
+    """The variables by which libpq's programs and profiles.yml find the database."""
+    variables = {
+        option.keyword.decode(): option.envvar.decode()
+        for option in Conninfo.get_defaults()
+        if option.envvar is not None
     }
-    defaults = {"host": "localhost", "port": "5432", "user": os.environ.get("USER", "")}
-    given = conninfo_to_dict(database_url)
-    defaults["dbname"] = str(given.get("user") or defaults["user"])
-    values = {name: given.get(name) or defaults.get(name) for name in names}
-    return {names[key]: str(value) for key, value in values.items() if value}
+    given = {"host": "localhost", "port": "5432", **conninfo_to_dict(database_url)}
+    if "user" in given:
+        given.setdefault("dbname", given["user"])
+    return {
+        variables[name]: str(value)
+        for name, value in given.items()
+        if name in variables and value is not None
+    }
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from psycopg import ProgrammingError
@@ -26,113 +26,126 @@ def _default_home() -> Path:
     return platformdirs.user_data_path("firstclick", appauthor=False)
 
 
-def _connection_url(url: str) -> str:
+def _is_url(url: str) -> str:
     if not re.match(r"postgres(ql)?://", url):
-        raise ValueError("expected postgresql://user:password@host:port/database")
+        raise ValueError
     try:
         conninfo_to_dict(url)
     except ProgrammingError as error:
-        raise ValueError(str(error).strip()) from error
+        raise ValueError from error
     return url
 
 
-def _schema(name: str) -> str:
+def _is_schema(name: str) -> str:
     # 51: PostgreSQL's 63 bytes less those of the suffix _maintenance
-    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,50}", name) or name.startswith("pg_"):
-        raise ValueError(
-            "expected at most 51 lower-case letters, digits and underscores, "
-            "not starting with a digit or pg_"
-        )
+    if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,50}", name):
+        raise ValueError
     return name
 
 
-def _topic_prefix(prefix: str) -> str:
+def _is_prefix(prefix: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", prefix):
-        raise ValueError("expected at most 200 letters, digits, dots, _ and -")
+        raise ValueError
     return prefix
 
 
-def _servers(servers: str) -> str:
+def _are_servers(servers: str) -> str:
     for server in servers.split(","):
         host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
-            raise ValueError("expected host:port, several separated by commas")
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port):
+            raise ValueError
     return servers
+
+
+def _setting(name: str, expected: str, default: Any = None) -> Any:
+    return Field(default=default, validation_alias=name, description=expected)
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
-    """What the environment says; an empty variable counts as unset.
-
-    Passwords in ``database_url`` are never part of an error's message.
-    """
+    """What the environment says; an empty variable counts as unset."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
-        default_factory=_default_home, validation_alias="FIRSTCLICK_HOME"
+        default_factory=_default_home,
+        validation_alias="FIRSTCLICK_HOME",
+        description="a directory",
     )
     """Where everything is kept: the servers' data, passwords, ports, logs."""
-    database_url: Annotated[str, AfterValidator(_connection_url)] | None = Field(
-        default=None, validation_alias="DATABASE_URL"
+
+    database_url: Annotated[str, AfterValidator(_is_url)] | None = _setting(
+        "DATABASE_URL", "postgresql://user:password@host:port/database"
     )
     """A PostgreSQL server of at least version 18 to use, rather than an own one."""
-    kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] | None = Field(
-        default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS"
+
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_are_servers)] | None = (
+        _setting("KAFKA_BOOTSTRAP_SERVERS", "host:port, several separated by commas")
     )
     """A Kafka cluster to use, rather than an own one."""
-    postgres_port: Port | None = Field(
-        default=None, validation_alias="FIRSTCLICK_POSTGRES_PORT"
+
+    postgres_port: Port | None = _setting(
+        "FIRSTCLICK_POSTGRES_PORT", "a port from 1 to 65535"
     )
     """Where the own PostgreSQL listens; else a free one is chosen and remembered."""
-    kafka_port: Port | None = Field(
-        default=None, validation_alias="FIRSTCLICK_KAFKA_PORT"
+
+    kafka_port: Port | None = _setting(
+        "FIRSTCLICK_KAFKA_PORT", "a port from 1 to 65535"
     )
     """Where the own Kafka listens; else a free one is chosen and remembered."""
-    postgres_user: str = Field(
-        default="nobody", validation_alias="FIRSTCLICK_POSTGRES_USER"
-    )
+
+    postgres_user: str = _setting("FIRSTCLICK_POSTGRES_USER", "a user", "nobody")
     """Whom the own PostgreSQL runs as when started by root, whom it refuses."""
-    kafka_flush_messages: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, validation_alias="FIRSTCLICK_KAFKA_FLUSH_MESSAGES"
+
+    kafka_flush_messages: Annotated[int, Field(ge=1)] | None = _setting(
+        "FIRSTCLICK_KAFKA_FLUSH_MESSAGES", "a whole number from 1"
     )
     """The own Kafka's fsync after so many messages; else every second."""
-    partitions: Annotated[int, Field(ge=1, le=256)] = Field(
-        default=4, validation_alias="FIRSTCLICK_PARTITIONS"
+
+    partitions: Annotated[int, Field(ge=1, le=256)] = _setting(
+        "FIRSTCLICK_PARTITIONS", "a whole number from 1 to 256", 4
     )
     """Of each topic, when it is made."""
-    schema_name: Annotated[str, AfterValidator(_schema)] = Field(
-        default="firstclick", validation_alias="FIRSTCLICK_SCHEMA"
+
+    schema_name: Annotated[str, AfterValidator(_is_schema)] = _setting(
+        "FIRSTCLICK_SCHEMA",
+        "at most 51 lower-case letters, digits and underscores, starting with neither "
+        "a digit nor pg_",
+        "firstclick",
     )
-    topic_prefix: Annotated[str, AfterValidator(_topic_prefix)] = Field(
-        default="", validation_alias="FIRSTCLICK_TOPIC_PREFIX"
+
+    topic_prefix: Annotated[str, AfterValidator(_is_prefix)] = _setting(
+        "FIRSTCLICK_TOPIC_PREFIX", "at most 200 letters, digits, dots, _ and -", ""
     )
-    target: Literal["embedded", "materialize", "risingwave"] = Field(
-        default="embedded", validation_alias="FIRSTCLICK_TARGET"
+
+    target: Literal["embedded", "materialize", "risingwave"] = _setting(
+        "FIRSTCLICK_TARGET", "embedded, materialize or risingwave", "embedded"
     )
 
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
 
-        Raises SettingsError, in one line, for the first value that can't be used.
+        Raises SettingsError for the first value that can't be used; that of
+        DATABASE_URL, which may hold a password, is not in its message.
         """
         try:
             return cls()
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            name = str(first["loc"][0])
-            problem = first["msg"].removeprefix("Value error, ")
-            came = ""
-            if name != "DATABASE_URL":
-                came = f" is {os.environ.get(name, '')!r}"
-            raise SettingsError(
-                f"{name}{came}: {_one_line(problem)}; correct it or unset it"
-            ) from error
+            alias = str(error.errors()[0]["loc"][0])
+        value = "not usable" if alias == "DATABASE_URL" else repr(os.environ[alias])
+        expected = next(
+            field.description
+            for field in cls.model_fields.values()
+            if field.validation_alias == alias
+        )
+        raise SettingsError(
+            f"{alias} is {value}, expected {expected}: correct it or unset it"
+        )
 
     def environment(self) -> dict[str, str]:
         """The variables that make these settings, for another process."""
@@ -141,8 +154,3 @@ class Settings(BaseSettings):
             for name, field in type(self).model_fields.items()
             if (value := getattr(self, name)) is not None
         }
-
-
-def _one_line(text: str) -> str:
-    text = " ".join(text.split())
-    return text[:1].lower() + text[1:]

@@ -94,6 +94,7 @@ def start(
             "engine is started by its own means"
         )
     home = Home.open(settings.home)
+    settings = _without_own(home, settings)
     state = find(home.path)
     supervisor = None
     if state is None or state.phase == "stopping":
@@ -146,6 +147,21 @@ def down(path: Path) -> bool:
     return stopped
 
 
+def _without_own(home: Home, settings: Settings) -> Settings:
+    # After eval "$(firstclick env)" the variables name servers that are our own
+    last = home.state
+    update: dict[str, None] = {}
+    if last is not None:
+        if "postgres" in last.children and settings.database_url == last.database_url:
+            update["database_url"] = None
+        if (
+            "kafka" in last.children
+            and settings.kafka_bootstrap_servers == last.bootstrap_servers
+        ):
+            update["kafka_bootstrap_servers"] = None
+    return settings.model_copy(update=update)
+
+
 def _spawn(
     home: Home, settings: Settings, detach: bool, servers_only: bool
 ) -> "subprocess.Popen[bytes]":
@@ -166,7 +182,7 @@ def _spawn(
             return subprocess.Popen(
                 command,
                 cwd=home.path,
-                env={**os.environ, **settings.environment()},
+                env=_environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -243,3 +259,9 @@ def _stack(path: Path, state: State) -> Stack:
         state.schema_name,
         state.topic_prefix,
     )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    names = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    others = {name: value for name, value in os.environ.items() if name not in names}
+    return {**others, **settings.environment()}

@@ -14,7 +14,6 @@ import logging
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -38,6 +37,7 @@ from firstclick.settings import Settings
 LOCKED = 3
 """The exit status where another supervisor holds the home."""
 
+_CONNECTED_SECONDS = 30
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 _STABLE_SECONDS = 60.0
@@ -74,15 +74,31 @@ class Worker:
         )
 
     def wait_ready(self, running: Running) -> str:
-        try:
-            running.process.wait(0.2)
-        except subprocess.TimeoutExpired:
-            return self.name.capitalize()
-        reason = running.tail[-1] if running.tail else "it gave no reason"
+        log = self.home.logs / f"{self.name}.log"
+        deadline = time.monotonic() + _CONNECTED_SECONDS
+        while time.monotonic() < deadline:
+            if running.process.poll() is not None:
+                reason = running.tail[-1] if running.tail else "it gave no reason"
+                raise ServerError(f"the {self.name} ended at once: {reason}; see {log}")
+            if self._is_connected():
+                return self.name.capitalize()
+            time.sleep(0.05)
         raise ServerError(
-            f"the {self.name} ended at once: {reason}; "
-            f"see {self.home.logs / self.name}.log"
+            f"the {self.name} did not connect to PostgreSQL for "
+            f"{_CONNECTED_SECONDS} s: see {log}"
         )
+
+    def _is_connected(self) -> bool:
+        try:
+            with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+                found = connection.execute(
+                    "select from pg_stat_activity"
+                    " where application_name = %s and datname = current_database()",
+                    [f"firstclick {self.name}"],
+                ).fetchone()
+        except psycopg.OperationalError:
+            return False
+        return found is not None
 
 
 class Supervised(threading.Thread):

@@ -1,0 +1,271 @@
+"""How the stack does: processes, positions against Kafka's own, freshness."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+import psycopg
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import class_row, scalar_row
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from firstclick.embedded.topics import problems
+from firstclick.home import State
+from firstclick.settings import Settings
+from firstclick.stack import find
+
+_SILENT_SECONDS = 30
+_TIMEOUT = 10
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process of the stack."""
+
+    name: str
+    pid: int
+    running: bool
+    restarts: int
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How far the tables are with a partition; offsets are of the next message."""
+
+    topic: str
+    partition: int
+    in_tables: int | None
+    in_kafka: int | None
+    lag: int | None
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A row of pipeline_health."""
+
+    topic: str
+    accepted: int
+    rejected: int
+    newest_event_time: datetime | None
+    newest_kafka_time: datetime | None
+    lag_messages: int | None
+    freshness_seconds: float | None
+
+
+class Status(msgspec.Struct):
+    """What ``firstclick status`` shows; ``--json`` prints exactly this.
+
+    ``problems`` make it unhealthy, ``warnings`` don't.
+    """
+
+    healthy: bool
+    home: str
+    phase: str
+    kafka: str | None = None
+    postgres: str | None = None
+    processes: list[Process] = []
+    partitions: list[Partition] = []
+    topics: list[Topic] = []
+    unpublished_checkouts: int | None = None
+    problems: list[str] = []
+    warnings: list[str] = []
+
+
+def status(settings: Settings) -> Status:
+    """Look at everything that a home's stack consists of. Raises HomeError."""
+    state = find(settings.home)
+    if state is None:
+        problem = f"nothing runs in {settings.home}: start it with `firstclick up`"
+        return Status(False, str(settings.home), "stopped", problems=[problem])
+    found = Status(
+        False,
+        str(settings.home),
+        state.phase,
+        kafka=state.bootstrap_servers,
+        processes=[
+            Process(name, child.process.pid, child.running, child.restarts)
+            for name, child in state.children.items()
+        ],
+    )
+    if state.phase != "ready":
+        found.problems.append(f"the stack is {state.phase}")
+        return found
+    found.problems += [
+        f"{process.name} does not run: see {settings.home}/logs/{process.name}.log"
+        for process in found.processes
+        if not process.running
+    ]
+    watermarks = _ask_kafka(state, found)
+    _ask_postgres(state, found, watermarks)
+    found.healthy = not found.problems
+    return found
+
+
+def _ask_kafka(state: State, found: Status) -> dict[tuple[str, int], int]:
+    client = AdminClient(
+        {"bootstrap.servers": state.bootstrap_servers or "", "log_level": 0}
+    )
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    names = {state.topic_prefix + topic: topic for topic in ("clicks", "purchases")}
+    try:
+        topics = client.list_topics(timeout=_TIMEOUT).topics
+        offsets = client.list_offsets(
+            {
+                TopicPartition(name, partition): latest
+                for name in names
+                if name in topics
+                for partition in topics[name].partitions
+            },
+            request_timeout=_TIMEOUT,
+        )
+        found.warnings += [
+            f"topic {problem.topic} {problem.problem}"
+            for problem in problems(client, state.topic_prefix)
+        ]
+        return {
+            (names[partition.topic], partition.partition): future.result().offset
+            for partition, future in offsets.items()
+        }
+    except KafkaException as error:
+        found.problems.append(
+            f"Kafka does not answer on {state.bootstrap_servers}: {error.args[0].str()}"
+        )
+        return {}
+
+
+def _ask_postgres(
+    state: State, found: Status, watermarks: dict[tuple[str, int], int]
+) -> None:
+    assert state.database_url is not None
+    given = conninfo_to_dict(state.database_url)
+    found.postgres = f"{given.get('host')}:{given.get('port', 5432)}"
+    schema = sql.Identifier(state.schema_name)
+    positions: dict[tuple[str, int], int] = {}
+    try:
+        with psycopg.connect(
+            state.database_url, connect_timeout=_TIMEOUT
+        ) as connection:
+            if state.servers_only:
+                return
+            connection.execute(sql.SQL("set local search_path to {}").format(schema))
+            silent = 0.0
+            for topic, partition, offset, seconds in connection.execute(
+                "select topic, kafka_partition, next_offset,"
+                " extract(epoch from now() - checked_at)::float8 from kafka_offsets"
+            ):
+                positions[topic, partition] = offset
+                silent = max(silent, seconds)
+            found.topics = (
+                connection.cursor(row_factory=class_row(Topic))
+                .execute(
+                    "select topic, accepted, rejected, newest_event_time,"
+                    " newest_kafka_time, lag_messages,"
+                    " freshness_seconds::float8 as freshness_seconds"
+                    " from pipeline_health order by topic"
+                )
+                .fetchall()
+            )
+            found.unpublished_checkouts = (
+                connection.cursor(row_factory=scalar_row)
+                .execute("select count(*) from checkouts_changes")
+                .fetchone()
+            )
+    except psycopg.Error as error:
+        found.problems.append(f"PostgreSQL: {' '.join(str(error).split())}")
+        return
+    if silent > _SILENT_SECONDS:
+        found.problems.append(
+            f"the connector compared with Kafka {silent:.0f} s ago, expected a "
+            f"second: see {found.home}/logs/connector.log"
+        )
+    for key in sorted(positions.keys() | watermarks.keys()):
+        position, watermark = positions.get(key), watermarks.get(key)
+        lag = None
+        if watermark is not None:
+            lag = max(0, watermark - (position or 0))
+        found.partitions.append(Partition(*key, position, watermark, lag))
+
+
+def show(found: Status, console: Console) -> None:
+    """Print it for people."""
+    console.print(_heading(found))
+    if found.processes:
+        console.print(_processes(found))
+    if found.topics:
+        console.print(_topics(found))
+    if found.partitions:
+        console.print(_partitions(found))
+    for problem in found.problems:
+        console.print(Text.assemble(("problem: ", "bold red"), problem))
+    for warning in found.warnings:
+        console.print(Text.assemble(("warning: ", "bold yellow"), warning))
+
+
+def _heading(found: Status) -> Group:
+    style = "bold green" if found.healthy else "bold red"
+    word = "healthy" if found.healthy else "not healthy"
+    lines = [Text.assemble((word, style), f"  {found.phase} in {found.home}")]
+    if found.kafka:
+        lines.append(Text(f"Kafka {found.kafka}  PostgreSQL {found.postgres or '?'}"))
+    return Group(*lines)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _processes(found: Status) -> Table:
+    table = _table("\nprocess", "\npid", "\nrestarts", "\n")
+    for process in found.processes:
+        table.add_row(
+            process.name,
+            str(process.pid) if process.running else "-",
+            str(process.restarts),
+            "" if process.running else Text("does not run", "red"),
+        )
+    return table
+
+
+def _topics(found: Status) -> Table:
+    table = _table(
+        "\ntopic", "\naccepted", "\nrejected", "\nnewest event", "\nlag", "\nfreshness"
+    )
+    for topic in found.topics:
+        newest = topic.newest_event_time
+        table.add_row(
+            topic.topic,
+            f"{topic.accepted:,}",
+            f"{topic.rejected:,}",
+            "-" if newest is None else f"{newest:%Y-%m-%d %H:%M:%S}",
+            _number(topic.lag_messages),
+            "-"
+            if topic.freshness_seconds is None
+            else f"{topic.freshness_seconds:.2f} s",
+        )
+    if found.unpublished_checkouts is not None:
+        table.caption_justify = "left"
+        table.caption = f"{found.unpublished_checkouts:,} changes to publish"
+    return table
+
+
+def _partitions(found: Status) -> Table:
+    table = _table("\npartition", "\nin Kafka", "\nin the tables", "\nlag")
+    for partition in found.partitions:
+        table.add_row(
+            f"{partition.topic} {partition.partition}",
+            _number(partition.in_kafka),
+            _number(partition.in_tables),
+            _number(partition.lag),
+        )
+    return table
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
