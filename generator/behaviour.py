@@ -46,12 +46,12 @@ class Source:
 NOT_ADVERTISED = "Unknown"
 
 SOURCES = {
-    "Google": Source(25, 0.34, 0.35, 0.8),
+    "Google": Source(25, 0.34, 0.4, 0.8),
     "Facebook": Source(21, 0.2, 0.25, 0.75),
-    "Tiktok": Source(17, 0.11, 0.1, 0.9),
-    "Youtube": Source(10, 0.16, 0.4, 0.7),
+    "Tiktok": Source(17, 0.11, 0.0, 0.9),
+    "Youtube": Source(10, 0.16, 0.5, 0.7),
     "Twitter": Source(6, 0.1, 0.3, 0.65),
-    "Gmail": Source(6, 0.4, 0.6, 0.55),
+    "Gmail": Source(6, 0.4, 0.9, 0.55),
     NOT_ADVERTISED: Source(15, 0.28, 0.45, 0.25),
 }
 

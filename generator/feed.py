@@ -70,7 +70,9 @@ def generate(
     _expect(rate > 0 and math.isfinite(rate), "rate", "above 0", rate)
     _expect(duration is None or duration >= 0, "duration", "0 or above", duration)
     _expect(0 <= mess <= 1, "mess", "from 0 to 1", mess)
-    _expect(0 <= backfill_hours < math.inf, "backfill", "0 or above", backfill_hours)
+    _expect(
+        0 <= backfill_hours < math.inf, "backfill_hours", "0 or above", backfill_hours
+    )
     if seed is None:
         seed = secrets.randbits(64)
     users = read_rows(seeds / "users.csv", User)

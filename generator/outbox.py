@@ -11,6 +11,7 @@ from firstclick.errors import ServerError, SettingsError
 
 ANSWER_WITHIN = 10.0
 ACKNOWLEDGED_WITHIN = 30.0
+FLUSHED_WITHIN = 10.0
 ROOM_WITHIN = 0.1
 
 ProducerConfig = Mapping[str, str | int | float | bool]
@@ -54,8 +55,9 @@ class Outbox:
             known = self._producer.list_topics(timeout=ANSWER_WITHIN).topics
         except KafkaException as error:
             raise ServerError(
-                f"Kafka was expected at {self._bootstrap_servers}, but "
-                f"{_reason(error)}: start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+                f"Kafka was expected to answer at {self._bootstrap_servers} within "
+                f"{ANSWER_WITHIN:.0f} s, but did not ({_reason(error)}): start it "
+                "with firstclick up, or correct KAFKA_BOOTSTRAP_SERVERS"
             ) from error
         for topic in topics:
             if topic not in known:
@@ -86,11 +88,13 @@ class Outbox:
             raise self._loss(self._failure.str())
 
     def flush(self) -> None:
-        """Wait until Kafka has acknowledged all; the longest is that of `check`."""
-        remaining = self._producer.flush(ACKNOWLEDGED_WITHIN + ANSWER_WITHIN)
+        """Wait until Kafka has acknowledged all; ServerError where 10 s won't do."""
+        remaining = self._producer.flush(FLUSHED_WITHIN)
         self.check()
         if remaining:
-            raise self._loss(f"{remaining} messages are still waiting")
+            raise self._loss(
+                f"{remaining} are still waiting for that after {FLUSHED_WITHIN:.0f} s"
+            )
 
     def discard(self) -> None:
         """Forget what is still under way and let go of the connections."""

@@ -1,60 +1,16 @@
 """The shop: what its visitors do, told as one stream of events."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from generator import behaviour
 from generator.behaviour import NOT_ADVERTISED, PAYMENT_METHODS, SOURCES
 from generator.catalogue import CATEGORIES
+from generator.customers import Recent, divide
 from generator.draws import equally, seconds, weighted
 from generator.events import Click, Event, Purchase, time_text, uuid7
 from generator.reference import Product, User
 from generator.schedule import schedule
-
-MOST_REMEMBERED = 32_768
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A user with habits, at addresses that nobody has (RFC 2544, RFC 3849)."""
-
-    user_id: str
-    usual_source: str
-    faithful: bool
-    home_ip: str
-    mobile_ip: str
-
-
-class Recent:
-    """The customers who did something lately, to be drawn by how long ago."""
-
-    def __init__(self) -> None:
-        self._customers: list[Customer] = []
-        self._times: list[int] = []
-        self._next = 0
-
-    def add(self, customer: Customer, now: int) -> None:
-        """Remember a customer; the one longest remembered is forgotten."""
-        if len(self._customers) < MOST_REMEMBERED:
-            self._customers.append(customer)
-            self._times.append(now)
-            return
-        self._customers[self._next] = customer
-        self._times[self._next] = now
-        self._next = (self._next + 1) % MOST_REMEMBERED
-
-    def draw(self, now: int, age: float) -> Customer | None:
-        """Draw one who was added about `age` seconds ago, None where there is none.
-
-        An age before the time that is remembered is folded into it.
-        """
-        held = len(self._customers)
-        if not held:
-            return None
-        span = now - self._times[self._next] + 1
-        back = int(age * 1000 / span * held) % held
-        return self._customers[self._next - 1 - back]
 
 
 class Shop:
@@ -71,7 +27,7 @@ class Shop:
         self, seed: int, users: Sequence[User], products: Sequence[Product]
     ) -> None:
         self._random = random = Random(f"shop {seed}")
-        clicking, buying_by_app = _customers(random, users)
+        clicking, buying_by_app = divide(random, users)
         self._arriving = equally(random, clicking)
         self._buying_by_app = equally(random, buying_by_app)
         self._product = weighted(random, _popularity(random, products))
@@ -103,18 +59,20 @@ class Shop:
 
         Start and end are seconds since 1970 (the end may be infinite), the times
         yielded milliseconds. `rate` is the events per second at the time `rate_at`
-        (the start unless given) and follows the day from there.
+        (the start unless given) and follows the day from there. Ids are unique across
+        shops and calls: their random bits depend on the seed, the start and the rate.
         """
         random = self._random.random
+        id_bits = Random(f"{self._random.getrandbits(64)} {start} {rate}").getrandbits
         for now in schedule(
             self._random, start, end, rate, start if rate_at is None else rate_at
         ):
             if random() < behaviour.PURCHASE_SHARE:
-                yield now, self._purchase(now)
+                yield now, self._purchase(now, uuid7(now, id_bits(74)))
             else:
-                yield now, self._click(now)
+                yield now, self._click(now, uuid7(now, id_bits(74)))
 
-    def _click(self, now: int) -> Click:
+    def _click(self, now: int, click_id: str) -> Click:
         random = self._random.random
         customer = None
         if random() >= behaviour.ARRIVALS:
@@ -131,18 +89,17 @@ class Shop:
         if random() < SOURCES[customer.usual_source].conversion:
             self._baskets.add(customer, now)
         on_product = not arrives or random() < SOURCES[source].lands_on_product
+        moves = random() < behaviour.ON_THE_MOVE
         return Click(
-            uuid7(now, self._random.getrandbits(74)),
+            click_id,
             customer.user_id,
             time_text(now),
             "Product" if on_product else "Homepage",
             source,
-            customer.mobile_ip
-            if random() < behaviour.ON_THE_MOVE
-            else customer.home_ip,
+            customer.mobile_ip if moves else customer.home_ip,
         )
 
-    def _purchase(self, now: int) -> Purchase:
+    def _purchase(self, now: int, purchase_id: str) -> Purchase:
         random = self._random.random
         customer = None
         if random() >= behaviour.APP_PURCHASES:
@@ -158,7 +115,7 @@ class Shop:
         method = self._method()
         failed = random() < PAYMENT_METHODS[method].failures
         return Purchase(
-            uuid7(now, self._random.getrandbits(74)),
+            purchase_id,
             customer.user_id,
             product,
             quantity,
@@ -181,29 +138,6 @@ class Shop:
         elif mistake < 0.25:
             goods *= 1.08
         return round(goods * (1 - discount) + shipping_cost, 2)
-
-
-def _customers(
-    random: Random, users: Sequence[User]
-) -> tuple[list[Customer], list[Customer]]:
-    """Divide the users into those who click and those who use the app."""
-    source = weighted(random, {name: kind.visitors for name, kind in SOURCES.items()})
-    customers = [
-        Customer(
-            user.user_id,
-            source(),
-            random.random() < behaviour.FAITHFUL,
-            f"198.{random.choice((18, 19))}.{_byte(random)}.{_byte(random)}",
-            f"2001:db8:{random.getrandbits(16):x}:{random.getrandbits(16):x}::1",
-        )
-        for user in random.sample(users, len(users))
-    ]
-    app = round(len(customers) * behaviour.APP_CUSTOMERS)
-    return customers[app:] or customers, customers[:app] or customers
-
-
-def _byte(random: Random) -> int:
-    return random.randrange(256)
 
 
 def _popularity(random: Random, products: Sequence[Product]) -> dict[str, float]:
