@@ -52,6 +52,10 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 
+# A node that was killed is let in again only when its old self is given up
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+
 log.flush.interval.messages={flush_messages}
 log.flush.interval.ms=1000
 log.flush.scheduler.interval.ms=1000
@@ -168,6 +172,8 @@ class Kafka:
                 "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
                 "-XX:-UsePerfData",
+                "--enable-native-access=ALL-UNNAMED",
+                "--sun-misc-unsafe-memory-access=allow",
                 "-Djava.awt.headless=true",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                 "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",

@@ -261,17 +261,22 @@ class Postgres:
             )
 
     def _end_orphans(self) -> None:
-        # What is alive there keeps us from starting. First the server, by its own
-        # record; where that was killed, its backends take a moment to notice
-        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        # First the server, by its own record; where that was killed, its backends,
+        # which take a moment to notice
+        record = self.data / "postmaster.pid"
+        if not record.exists():
+            return
+        with contextlib.suppress(IndexError, ValueError):
+            lines = record.read_text().splitlines()
             orphan = ProcessId(int(lines[0]), float(lines[2])).find()
             if orphan is not None:
                 end(orphan, signal.SIGINT, 30)
-            for process in psutil.process_iter():
-                with contextlib.suppress(psutil.Error):
-                    if process.cwd() == str(self.data):
-                        end(process, signal.SIGQUIT, 10)
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(self.data):
+                    end(process, signal.SIGQUIT, 10)
+        # PostgreSQL would take whoever got the number, or a zombie, for a server
+        record.unlink(missing_ok=True)
 
     def _command(self, account: Account | None, *arguments: str) -> Command:
         return Command(

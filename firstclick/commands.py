@@ -1,0 +1,222 @@
+"""What the command line offers."""
+
+import contextlib
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from firstclick.deploy import postgres_environment
+from firstclick.errors import FirstClickError
+from firstclick.home import Step
+from firstclick.settings import Settings
+
+app = typer.Typer(
+    name="firstclick",
+    help="First-click attribution, live, on real Kafka and PostgreSQL.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _say(text: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def _say_step(step: Step) -> None:
+    _say(f"{step.text}  {step.seconds:.1f} s")
+
+
+@contextlib.contextmanager
+def _signals(interrupt: bool) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM as an event and, with ``interrupt``, KeyboardInterrupt."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            if interrupt:
+                raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when ready, and leave it running.")
+    ] = False,
+    servers_only: Annotated[
+        bool,
+        typer.Option("--servers-only", help="No models, connector and publisher."),
+    ] = False,
+) -> None:
+    """Start Kafka, PostgreSQL and the connector; deploy the models."""
+    from firstclick import stack
+
+    settings = Settings.load()
+    state = stack.find(settings.home)
+    if state is not None and state.phase == "ready":
+        already = stack.start(settings, detach=True, servers_only=servers_only)
+        _say(f"Already up in {already.stack.home}")
+        return
+    with _signals(interrupt=True):
+        started = stack.start(
+            settings, detach=detach, servers_only=servers_only, on_step=_say_step
+        )
+        _say(f"Ready in {started.stack.home}")
+        if detach or started.supervisor is None:
+            return
+        _say("Ctrl-C stops it.")
+        try:
+            code = started.supervisor.wait()
+        except KeyboardInterrupt:
+            _say("Stopping …")
+            stack.down(settings.home)
+            _say("Stopped.")
+            return
+    if code != 0:
+        raise FirstClickError(
+            f"the supervisor ended with status {code}: see "
+            f"{settings.home / 'logs' / 'supervisor.log'}"
+        )
+
+
+@app.command()
+def down() -> None:
+    """Stop what runs."""
+    from firstclick import stack
+
+    settings = Settings.load()
+    if stack.down(settings.home):
+        _say("Stopped.")
+    else:
+        _say(f"Nothing runs in {settings.home}")
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> int:
+    """Show what runs, offsets, lag and freshness; exit 0 if healthy, else 1."""
+    from firstclick import status as health
+
+    found = health.status(Settings.load())
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        health.show(found, Console(highlight=False))
+    return 0 if found.healthy else 1
+
+
+@app.command()
+def env(
+    export: Annotated[
+        bool, typer.Option("--export", help="Print export NAME=value instead.")
+    ] = False,
+) -> None:
+    """Print the addresses as NAME=value lines that a shell can eval."""
+    from firstclick import stack
+
+    found = stack.running(Settings.load())
+    variables = {
+        "DATABASE_URL": found.database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": found.bootstrap_servers,
+        **postgres_environment(found.database_url),
+        "FIRSTCLICK_SCHEMA": found.schema_name,
+        "FIRSTCLICK_TOPIC_PREFIX": found.topic_prefix,
+    }
+    for name, value in variables.items():
+        print(f"{'export ' if export else ''}{name}={shlex.quote(value)}")
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def psql(context: typer.Context) -> None:
+    """Open a session on the database; arguments are psql's."""
+    from firstclick import stack
+    from firstclick.embedded.postgres import programs_directory
+
+    settings = Settings.load()
+    url, schema = settings.database_url, settings.schema_name
+    if url is None:
+        found = stack.running(settings)
+        url, schema = found.database_url, found.schema_name
+    environment = {
+        **os.environ,
+        **postgres_environment(url),
+        "PGOPTIONS": f"-c search_path={schema},public",
+    }
+    program = str(programs_directory() / "psql")
+    os.execve(program, [program, *context.args], environment)
+
+
+@app.command()
+def generate(
+    rate: Annotated[
+        float, typer.Option(help="Events a second.", show_default=True)
+    ] = 500,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="Seconds.", show_default="until Ctrl-C"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same events again.", show_default="random")
+    ] = None,
+    mess: Annotated[
+        float, typer.Option(help="Share that is late, twice or malformed.")
+    ] = 0.01,
+    backfill: Annotated[float, typer.Option(help="Hours of past events first.")] = 0,
+) -> None:
+    """Send a shop's clicks and purchases to Kafka."""
+    from firstclick import stack
+    from generator import generate as feed
+
+    settings = Settings.load()
+    servers, prefix = settings.kafka_bootstrap_servers, settings.topic_prefix
+    if servers is None:
+        found = stack.running(settings)
+        servers, prefix = found.bootstrap_servers, found.topic_prefix
+    with _signals(interrupt=False) as stop:
+        progress = feed(
+            servers,
+            topic_prefix=prefix,
+            rate=rate,
+            duration=duration,
+            seed=seed,
+            mess=mess,
+            backfill_hours=backfill,
+            stop=stop,
+        )
+    _say(
+        f"{progress.clicks:,} clicks, {progress.purchases:,} purchases, "
+        f"{progress.late:,} of them late; {progress.malformed:,} malformed, "
+        f"{progress.duplicated:,} sent twice; {progress.seconds:.1f} s"
+    )
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds.", show_default="until Ctrl-C")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Events a second.")] = 500,
+) -> None:
+    """Start everything, feed it, and watch the answers live."""
+    from firstclick import demo
+
+    demo.run(Settings.load(), duration=duration, rate=rate)
