@@ -27,7 +27,7 @@ POLL_SECONDS = 0.5
 """How long a signal may go unnoticed while nothing comes."""
 
 HEARTBEAT_SECONDS = 1.0
-DISCOVERY_SECONDS = 5.0
+DISCOVERY_SECONDS = 2.0
 SUMMARY_SECONDS = 60.0
 
 CONFIRMATIONS = 3

@@ -104,7 +104,7 @@ class Source:
         """Return the partitions of each topic; none where it does not exist."""
         found = {}
         for topic, name in self._names.items():
-            metadata = self._consumer.list_topics(name, REQUEST_SECONDS).topics[name]
+            metadata = self._admin.list_topics(name, REQUEST_SECONDS).topics[name]
             if metadata.error is None:
                 found[topic] = sorted(metadata.partitions)
             elif metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:

@@ -1,0 +1,112 @@
+"""Connector, Kafka and PostgreSQL killed under load: nothing lost, nothing twice."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from worker_world import World, eventually, new_world, seeded
+
+from firstclick import stack as stacks
+from firstclick.home import Home
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@contextmanager
+def load(world: World, random: Random) -> Iterator[None]:
+    """Send messages from another thread for as long as the block runs."""
+    done = threading.Event()
+
+    def messages() -> Iterator[tuple[bytes, bytes | None]]:
+        for _ in range(random.randrange(1_000)):
+            key = b"%d" % random.randrange(20_000)
+            yield key, None if random.random() < 0.1 else random.randbytes(100)
+
+    def send() -> None:
+        while not done.is_set():
+            for topic in ("clicks", "purchases"):
+                world.send(topic, messages())
+            done.wait(0.02)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sender.join()
+
+
+def is_writing(world: World) -> bool:
+    """Whether the connector is in the middle of a transaction with messages."""
+    return bool(
+        world.execute(
+            "select 1 from pg_stat_activity"
+            " where application_name = 'firstclick connector'"
+            " and xact_start is not null and query ~* %s",
+            [rf"^\s*(copy|update|delete|select event_key).*{world.schema}.*raw_"],
+        )
+    )
+
+
+def test_ten_kills_in_mid_batch_lose_and_double_nothing(servers: Stack) -> None:
+    random = seeded()
+    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+        world.create_topic("clicks")
+        world.create_topic("purchases")
+        with load(world, random):
+            for _ in range(10):
+                connector = world.start("connector")
+                eventually(lambda: is_writing(world), "the connector writes")
+                time.sleep(random.random() * 0.05)
+                connector.kill()
+        assert len(world.sent["clicks"]) > 1_000
+        world.start("connector")
+        world.assert_carried()
+
+
+def kill_server(home: Path, name: str) -> None:
+    """SIGKILL a server, and wait until its supervisor has started another one."""
+    state = Home(home).state
+    assert state is not None
+    process = state.children[name].process
+    os.kill(process.pid, signal.SIGKILL)
+
+    def is_replaced() -> bool:
+        state = Home(home).state
+        assert state is not None
+        child = state.children[name]
+        return child.running and child.process != process
+
+    eventually(is_replaced, f"{name} started again")
+
+
+def test_killed_servers_lose_and_double_nothing(
+    make_home: Callable[[], Path],
+) -> None:
+    random = seeded()
+    home = make_home()
+    own = Settings.load().model_copy(
+        update={"home": home, "database_url": None, "kafka_bootstrap_servers": None}
+    )
+    servers = stacks.start(own, detach=False, servers_only=True).stack
+    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+        world.create_topic("clicks")
+        world.create_topic("purchases")
+        connector = world.start("connector")
+        for round, name in enumerate(("postgres", "kafka", "postgres", "kafka"), 1):
+            with load(world, random):
+                eventually(world.sent["clicks"].__len__, "something sent")
+                kill_server(home, name)
+            subject = {"postgres": "PostgreSQL", "kafka": "Kafka"}[name]
+            connector.says(f"{subject}: works again", (round + 1) // 2)
+        world.assert_carried()
+        assert connector.terminate() == 0

@@ -1,0 +1,168 @@
+"""The topic checkouts against the relation, with real servers."""
+
+import json
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from confluent_kafka.admin import (
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+from worker_world import PATIENCE, World, eventually, new_world, seeded
+
+from firstclick.stack import Stack
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def world(servers: Stack) -> Iterator[World]:
+    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+        yield world
+
+
+def change(world: World, random: Random, version: int) -> None:
+    """Insert, update and delete some checkouts; quantity is the version."""
+    ids = [f"purchase {random.randrange(300)}" for _ in range(random.randrange(1, 60))]
+    if random.random() < 0.3:
+        world.execute(
+            "delete from {schema}.checkouts where purchase_id = any(%s)", [ids]
+        )
+    else:
+        world.execute(
+            "insert into {schema}.checkouts"
+            " select distinct id, %s::text, %s::bigint, %s::numeric"
+            " from unnest(%s::text[]) as id on conflict (purchase_id) do update set"
+            " source = excluded.source, quantity = excluded.quantity,"
+            " total_cost = excluded.total_cost",
+            [
+                random.choice(["Google", "Ünknöwn", None]),
+                version,
+                f"{random.randrange(10**9)}.{random.randrange(1000):03}",
+                ids,
+            ],
+        )
+
+
+def assert_published(world: World) -> None:
+    """Wait until the outbox is empty, then compare topic and relation."""
+    try:
+        eventually(
+            lambda: (
+                world.execute("select count(*) from {schema}.checkouts_changes")
+                == [(0,)]
+            ),
+            "the outbox is empty",
+        )
+    except AssertionError:
+        print(*(worker.log for worker in world.workers), sep="\n")
+        raise
+    last = dict(world.published())
+    assert sorted(
+        tuple(json.loads(value).values()) for value in last.values() if value
+    ) == sorted(world.execute("select * from {schema}.checkouts_topic"))
+    for key, value in last.items():
+        if value is not None:
+            checkout = json.loads(value)
+            assert list(checkout) == ["purchase_id", "source", "quantity", "total_cost"]
+            assert checkout["purchase_id"].encode() == key
+
+
+def assert_in_order(world: World) -> None:
+    """Check that no key's version ever went back."""
+    versions: dict[bytes, int] = {}
+    for key, value in world.published():
+        if value is not None:
+            version = json.loads(value)["quantity"]
+            assert version >= versions.get(key, 0)
+            versions[key] = version
+
+
+def test_the_last_message_of_each_key_is_the_relation(world: World) -> None:
+    random = seeded()
+    world.create_topic("checkouts")
+    for version in range(100):
+        change(world, random, version)
+        if version == 30:
+            publisher = world.start("publisher")
+    assert_published(world)
+    assert_in_order(world)
+    assert publisher.terminate() == 0
+
+
+def test_a_deleted_checkout_is_a_tombstone(world: World) -> None:
+    world.create_topic("checkouts")
+    world.start("publisher")
+    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1.50)")
+    assert_published(world)
+    world.execute("delete from {schema}.checkouts")
+    assert_published(world)
+    first, second = world.published()
+    assert first == (
+        b"a",
+        b'{"purchase_id":"a","source":null,"quantity":1,"total_cost":"1.50"}',
+    )
+    assert second == (b"a", None)
+
+
+def test_kills_lose_no_change_and_keep_the_order(world: World) -> None:
+    random = seeded()
+    world.create_topic("checkouts")
+    for version in range(60):
+        change(world, random, version)
+        if version % 10 == 0:
+            publisher = world.start("publisher")
+            publisher.says("publishing to")
+        if version % 10 == 9:
+            publisher.kill()
+    world.start("publisher")
+    assert_published(world)
+    assert_in_order(world)
+
+
+def test_a_second_publisher_waits_and_takes_over(world: World) -> None:
+    world.create_topic("checkouts")
+    first = world.start("publisher")
+    first.says("publishing to")
+    second = world.start("publisher")
+    second.says("another firstclick publisher")
+    first.kill()
+    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1)")
+    assert_published(world)
+    assert second.terminate() == 0
+
+
+def test_nothing_is_forgotten_while_the_topic_is_missing(world: World) -> None:
+    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1)")
+    publisher = world.start("publisher")
+    publisher.says("create the topic")
+    assert world.execute("select count(*) from {schema}.checkouts_changes") == [(1,)]
+    world.create_topic("checkouts")
+    assert_published(world)
+    publisher.says("Kafka: works again")
+
+
+def test_a_message_too_large_waits_for_a_larger_limit(world: World) -> None:
+    random = seeded()
+    world.create_topic("checkouts", max_message_bytes="10000")
+    world.execute(
+        "insert into {schema}.checkouts values ('a', %s, 1, 1), ('b', null, 1, 1)",
+        [random.randbytes(50_000).hex()],
+    )
+    publisher = world.start("publisher")
+    publisher.says("raise the topic's max.message.bytes")
+    assert world.execute("select count(*) from {schema}.checkouts_changes") == [(2,)]
+    larger = ConfigEntry(
+        "max.message.bytes", "1000000", incremental_operation=AlterConfigOpType.SET
+    )
+    topic = ConfigResource(
+        ResourceType.TOPIC,
+        f"{world.prefix}checkouts",
+        incremental_configs=[larger],
+    )
+    for altered in world.admin.incremental_alter_configs([topic]).values():
+        altered.result(PATIENCE)
+    assert_published(world)

@@ -1,0 +1,351 @@
+"""A schema, topics and worker processes of a test's own, on the session's servers."""
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from psycopg import sql
+
+from firstclick.connector.batch import LONGEST_KEY, shortened
+
+PATIENCE = 40.0
+"""Seconds for a condition to come true."""
+
+TABLES = """
+create schema {schema};
+create schema {maintenance};
+create function {maintenance}.serialise() returns void language sql as $$
+    select pg_advisory_xact_lock(hashtextextended({name}, 0))
+$$;
+create table {schema}.raw_clicks (
+    event_key bytea,
+    payload bytea not null,
+    kafka_partition integer not null,
+    kafka_offset bigint not null,
+    kafka_time timestamptz not null,
+    primary key (kafka_partition, kafka_offset),
+    unique (event_key)
+);
+create table {schema}.raw_purchases (like {schema}.raw_clicks including all);
+create table {schema}.kafka_offsets (
+    topic text,
+    kafka_partition integer,
+    next_offset bigint not null,
+    high_watermark bigint not null,
+    newest_kafka_time timestamptz,
+    checked_at timestamptz not null,
+    primary key (topic, kafka_partition)
+);
+create table {schema}.written (
+    topic text,
+    kafka_partition integer,
+    kafka_offset bigint
+);
+create function {schema}.note_written() returns trigger language plpgsql as $$
+begin
+    insert into {schema}.written
+    select tg_table_name, kafka_partition, kafka_offset from new_rows;
+    return null;
+end
+$$;
+create table {schema}.checkouts (
+    purchase_id text primary key,
+    source text,
+    quantity bigint not null,
+    total_cost numeric not null
+);
+create table {schema}.checkouts_changes (
+    change_id bigint generated always as identity primary key,
+    purchase_id text not null
+);
+create view {schema}.checkouts_topic as
+    select purchase_id, source, quantity, total_cost::text as total_cost
+    from {schema}.checkouts;
+create function {schema}.note_changed() returns trigger language plpgsql as $$
+begin
+    insert into {schema}.checkouts_changes (purchase_id)
+    select purchase_id from changed_rows;
+    perform pg_notify('checkouts_changes', tg_table_schema);
+    return null;
+end
+$$;
+"""
+
+TRIGGER = """
+create trigger {name} after {event} on {schema}.{table}
+referencing {rows} table as {alias}
+for each statement execute function {schema}.{function}()
+"""
+
+Payload = bytes | None
+Sent = tuple[int, int, bytes | None, Payload]
+"""Partition, offset, key and payload."""
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait until the condition is true, and return its value."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {PATIENCE:.0f} s: {what}")
+
+
+class Worker:
+    """A connector or publisher as a process; its log goes to a file."""
+
+    def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"firstclick.{name}"],
+                env={**os.environ, **environment},
+                stderr=output,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def says(self, text: str, times: int = 1) -> None:
+        """Wait until its log holds the text so many times."""
+        try:
+            eventually(lambda: self.log.count(text) >= times, text)
+        except AssertionError:
+            print(self.log)
+            raise
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+class World:
+    """What a test sees of the servers."""
+
+    def __init__(self, database_url: str, servers: str, directory: Path) -> None:
+        self.database_url = database_url
+        self.servers = servers
+        self.schema = f"test_{uuid.uuid4().hex[:8]}"
+        self.prefix = f"{self.schema}."
+        self.sent: dict[str, list[Sent]] = {"clicks": [], "purchases": []}
+        self.workers: list[Worker] = []
+        self._directory = directory
+        self.admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "enable.idempotence": True,
+                "message.max.bytes": 4_000_000,
+                "linger.ms": 2,
+                "log_level": 0,
+            }
+        )
+
+    def create_tables(self) -> None:
+        self.execute(TABLES)
+        for table in ("raw_clicks", "raw_purchases"):
+            for event in ("insert", "update"):
+                self._create_trigger(table, event, "new", "new_rows", "note_written")
+        for event, rows in (("insert", "new"), ("update", "new"), ("delete", "old")):
+            self._create_trigger(
+                "checkouts", event, rows, "changed_rows", "note_changed"
+            )
+
+    def _create_trigger(
+        self, table: str, event: str, rows: str, alias: str, function: str
+    ) -> None:
+        self.execute(
+            TRIGGER,
+            table=sql.Identifier(table),
+            event=sql.SQL(event),  # type: ignore[arg-type]
+            rows=sql.SQL(rows),  # type: ignore[arg-type]
+            alias=sql.Identifier(alias),
+            function=sql.Identifier(function),
+            name=sql.Identifier(f"{table}_{event}"),
+        )
+
+    def create_topic(self, topic: str, partitions: int = 3, **config: str) -> None:
+        config = {
+            "cleanup.policy": "compact,delete",
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": "4000000",
+        } | {name.replace("_", "."): value for name, value in config.items()}
+        new = NewTopic(self.prefix + topic, partitions, 1, config=config)
+        for created in self.admin.create_topics([new]).values():
+            created.result(PATIENCE)
+
+    def execute(
+        self, statement: str, parameters: Iterable[Any] = (), **names: sql.Composable
+    ) -> list[tuple[Any, ...]]:
+        """Run SQL in a transaction of its own; ``{schema}`` is the world's."""
+        query = sql.SQL(statement).format(  # type: ignore[arg-type]
+            schema=sql.Identifier(self.schema),
+            maintenance=sql.Identifier(f"{self.schema}_maintenance"),
+            **({"name": sql.Literal(self.schema)} | names),
+        )
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, list(parameters) or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self, name: str, **environment: str) -> Worker:
+        log = self._directory / f"{name}-{len(self.workers)}.log"
+        worker = Worker(
+            name,
+            {
+                "DATABASE_URL": self.database_url,
+                "KAFKA_BOOTSTRAP_SERVERS": self.servers,
+                "FIRSTCLICK_SCHEMA": self.schema,
+                "FIRSTCLICK_TOPIC_PREFIX": self.prefix,
+                **environment,
+            },
+            log,
+        )
+        self.workers.append(worker)
+        return worker
+
+    def send(
+        self,
+        topic: str,
+        messages: Iterable[tuple[bytes | None, Payload]],
+        partition: int = -1,
+    ) -> None:
+        """Produce to Kafka; returns when it has acknowledged them all."""
+
+        def note(error: object, message: Message) -> None:
+            assert error is None, error
+            at = message.partition(), message.offset()
+            self.sent[topic].append(  # type: ignore[arg-type]
+                (*at, message.key(), message.value())
+            )
+
+        for key, payload in messages:
+            self._producer.produce(
+                self.prefix + topic, payload, key, partition, on_delivery=note
+            )
+            self._producer.poll(0)
+        assert self._producer.flush(PATIENCE) == 0
+
+    def partitions(self, topic: str) -> int:
+        """Ask how many there are; whoever sends knows it from then on."""
+        name = self.prefix + topic
+        return len(self._producer.list_topics(name, 10).topics[name].partitions)
+
+    def expected(self, topic: str) -> list[Sent]:
+        """What the topic's table has to hold: each key's last message, by offset."""
+        last: dict[object, Sent] = {}
+        for partition, offset, key, payload in sorted(self.sent[topic]):
+            if key is not None and len(key) > LONGEST_KEY:
+                key = shortened(key)
+            at = (partition, offset) if key is None else key
+            last[at] = (partition, offset, key, payload)
+        return sorted(row for row in last.values() if row[3] is not None)
+
+    def rows(self, topic: str) -> list[Sent]:
+        return self.execute(
+            "select kafka_partition, kafka_offset, event_key, payload"
+            " from {schema}.{table} order by 1, 2",
+            table=sql.Identifier(f"raw_{topic}"),
+        )  # type: ignore[return-value]
+
+    def is_caught_up(self) -> bool:
+        """Whether the offsets in the tables are at the end of what was sent."""
+        ends = {
+            (topic, partition): offset + 1
+            for topic, sent in self.sent.items()
+            for partition, offset, _, _ in sorted(sent)
+        }
+        read = {
+            (topic, partition): offset
+            for topic, partition, offset in self.execute(
+                "select topic, kafka_partition, next_offset from {schema}.kafka_offsets"
+            )
+        }
+        return all(read.get(at, 0) >= offset for at, offset in ends.items())
+
+    def assert_carried(self) -> None:
+        """Wait until all that was sent is read, then compare both tables with it."""
+        try:
+            eventually(self.is_caught_up, "all messages read")
+        except AssertionError:
+            print(*(worker.log for worker in self.workers), sep="\n")
+            raise
+        for topic in ("clicks", "purchases"):
+            assert self.rows(topic) == self.expected(topic)
+        twice = self.execute(
+            "select topic, kafka_partition, kafka_offset from {schema}.written"
+            " group by 1, 2, 3 having count(*) > 1"
+        )
+        assert twice == []
+
+    def published(self) -> list[tuple[bytes, Payload]]:
+        """Return every message of the topic checkouts, by partition and offset."""
+        name = self.prefix + "checkouts"
+        with Consumer(
+            {
+                "bootstrap.servers": self.servers,
+                "group.id": "test",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "log_level": 0,
+            }
+        ) as consumer:
+            partitions = [
+                TopicPartition(name, partition, 0)
+                for partition in consumer.list_topics(name, 10).topics[name].partitions
+            ]
+            ends = [consumer.get_watermark_offsets(at, 10)[1] for at in partitions]
+            consumer.assign(partitions)
+            messages: list[Message] = []
+            while len(messages) < sum(ends):
+                new = consumer.consume(1000, 1.0)
+                assert new, f"{len(messages)} of {sum(ends)} messages"
+                messages += new
+        messages.sort(key=lambda message: (message.partition(), message.offset()))
+        return [(message.key() or b"", message.value()) for message in messages]
+
+
+@contextmanager
+def new_world(database_url: str, servers: str) -> Iterator[World]:
+    """Make tables, but no topics; in the end nothing is left of anything."""
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(database_url, servers, Path(directory))
+        world.create_tables()
+        try:
+            yield world
+        finally:
+            for worker in world.workers:
+                worker.kill()
+            world.execute("drop schema {schema}, {maintenance} cascade")
+            topics = [
+                name
+                for name in world.admin.list_topics(timeout=10).topics
+                if name.startswith(world.prefix)
+            ]
+            if topics:
+                for deleted in world.admin.delete_topics(topics).values():
+                    deleted.result(PATIENCE)
+
+
+def seeded() -> random.Random:
+    """Return a generator whose seed is printed, and shown when the test fails."""
+    seed = int(os.environ.get("SEED", 0)) or random.randrange(1, 1 << 32)
+    print(f"SEED={seed}")
+    return random.Random(seed)
