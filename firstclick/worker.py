@@ -45,18 +45,27 @@ class Stop:
 
 
 class Backoff:
-    """Pauses between attempts at one thing, with a log line for each and the end."""
+    """Pauses between attempts at one thing, with a log line for each and the end.
+
+    They are short again only after a while without a failure, so that something that
+    works and fails in turn can't fill the log.
+    """
 
     def __init__(self, subject: str, log: logging.Logger) -> None:
         self._subject = subject
         self._log = log
         self._pause = FIRST_PAUSE
         self._since: float | None = None
+        self._latest = 0.0
 
     def failed(self, reason: object) -> float:
         """Note a failure; returns the seconds to pause before the next attempt."""
+        now = time.monotonic()
         if self._since is None:
-            self._since = time.monotonic()
+            self._since = now
+            if now - self._latest > 2 * LONGEST_PAUSE:
+                self._pause = FIRST_PAUSE
+        self._latest = now
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         self._log.warning(
             "%s: %s; trying again in %.1f s", self._subject, one_line(reason), pause
@@ -64,12 +73,11 @@ class Backoff:
         return pause
 
     def succeeded(self) -> None:
-        """Note a success; the next failure is the first again."""
+        """Note a success, in the log too when it is the first after a failure."""
         if self._since is not None:
             seconds = time.monotonic() - self._since
             self._log.info("%s: works again after %.1f s", self._subject, seconds)
             self._since = None
-            self._pause = FIRST_PAUSE
 
 
 def one_line(reason: object) -> str:

@@ -157,6 +157,7 @@ class Carrier:
             self._tables.advance(self._moved(), time.monotonic() - taken)
         ended = time.monotonic()
         self._settle()
+        self._postgres.succeeded()
         self._linger_until = ended + min(ended - started, LONGEST_LINGER)
         self._summary.batches += 1
         self._summary.seconds += ended - taken
@@ -170,7 +171,6 @@ class Carrier:
                 yield topic, number, at
 
     def _settle(self) -> None:
-        self._postgres.succeeded()
         for _, _, at in self._all():
             at.stored = at.reached
 
@@ -192,6 +192,7 @@ class Carrier:
             self._next_heartbeat = time.monotonic() + max(pause, HEARTBEAT_SECONDS)
             return
         self._kafka.succeeded()
+        self._source.reason = ""
         self._next_heartbeat = now + HEARTBEAT_SECONDS
         if any(marks[topic][number] < at.stored for topic, number, at in self._all()):
             self._align()
@@ -201,6 +202,8 @@ class Carrier:
         with self._tables.transaction():
             self._tables.advance(self._all(), time.monotonic() - now)
         self._settle()
+        if all(at.stored >= at.high_watermark for _, _, at in self._all()):
+            self._postgres.succeeded()
         self._summarise(now)
 
     def _align(self) -> None:
@@ -250,7 +253,6 @@ class Carrier:
                     self._progress[topic][number] = Progress(at, max(at, first), last)
             self._tables.advance(self._moved(), 0.0)
         self._settle()
-        self._kafka.succeeded()
         self._source.assign(self._progress)
         self._partitions = partitions
         self._next_discovery = time.monotonic() + DISCOVERY_SECONDS

@@ -33,8 +33,8 @@ PORTION = 500
 """Messages taken at once from librdkafka's queue."""
 
 QUEUE_KILOBYTES = 16_384
-"""What librdkafka reads ahead. With a fetch under way (8 MB, or one message batch if
-that is larger) and a batch, this bounds the connector's memory."""
+"""What librdkafka reads ahead. With a fetch under way (2 MB, or one message batch if
+that is larger, either decompressed) and a batch, this bounds the connector's memory."""
 
 REQUEST_SECONDS = 2.0
 """How long Kafka may take to answer a question about partitions."""

@@ -270,3 +270,16 @@ def test_a_signal_ends_it_even_while_another_writer_holds_the_lock(
     assert len(world.rows("clicks")) == 1
     world.start("connector")
     world.assert_carried()
+
+
+def test_a_batch_that_postgresql_refuses_is_said_and_tried_again(world: World) -> None:
+    world.execute(
+        "alter table {schema}.raw_clicks"
+        " add constraint no_evil check (payload <> 'evil')"
+    )
+    connector = world.start("connector")
+    world.send("clicks", [(b"a", b"evil"), (b"b", b"1")], 0)
+    connector.says("refused clicks 0 offsets 0 to 1, of which nothing was stored", 2)
+    world.execute("alter table {schema}.raw_clicks drop constraint no_evil")
+    world.assert_carried()
+    connector.says("PostgreSQL: works again")

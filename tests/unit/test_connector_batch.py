@@ -1,0 +1,71 @@
+"""What is left of messages that are collapsed to one of each key."""
+
+from confluent_kafka import KafkaError, Message
+
+from firstclick.connector.batch import (
+    LONGEST_KEY,
+    PartitionError,
+    Progress,
+    collapse,
+    shortened,
+)
+
+TOPICS = {"test.clicks": "clicks"}
+
+
+def message(
+    offset: int, key: bytes | None, payload: bytes | None, time: int = 0
+) -> Message:
+    made = Message("test.clicks", 0, offset, key, payload, timestamp=(2, time))
+    assert made.timestamp() == (2, time)
+    return made
+
+
+def test_messages_from_before_the_position_are_skipped() -> None:
+    at = Progress(stored=5, reached=5, high_watermark=7)
+    messages = [message(offset, b"%d" % offset, b"") for offset in range(3, 7)]
+    batch = collapse(messages, TOPICS, {"clicks": {0: at}})["clicks"]
+    assert list(batch.latest) == [b"5", b"6"]
+    assert at.reached == 7
+
+
+def test_the_end_of_a_partition_is_progress() -> None:
+    at = Progress(stored=5, reached=5, high_watermark=9)
+    end = KafkaError(KafkaError._PARTITION_EOF)
+    messages = [
+        message(5, None, None),
+        Message("test.clicks", 0, 9, error=end),
+    ]
+    batch = collapse(messages, TOPICS, {"clicks": {0: at}})["clicks"]
+    assert not batch.latest
+    assert not batch.keyless
+    assert at.reached == 9
+
+
+def test_another_error_is_raised_with_its_partition() -> None:
+    at = Progress(stored=5, reached=5, high_watermark=9)
+    error = KafkaError(KafkaError._AUTO_OFFSET_RESET, "out of range")
+    try:
+        collapse(
+            [Message("test.clicks", 0, 5, error=error)], TOPICS, {"clicks": {0: at}}
+        )
+    except PartitionError as raised:
+        assert str(raised) == "test.clicks 0: out of range"
+        assert raised.code == KafkaError._AUTO_OFFSET_RESET
+    else:
+        raise AssertionError("nothing raised")
+
+
+def test_times_that_postgresql_cannot_hold_are_the_latest_it_is_given() -> None:
+    at = Progress(stored=0, reached=0, high_watermark=2)
+    messages = [message(0, b"a", b"", 946_684_800_001), message(1, b"b", b"", 2**62)]
+    batch = collapse(messages, TOPICS, {"clicks": {0: at}})["clicks"]
+    assert batch.latest[b"a"] == (b"a", b"", 0, 0, 1_000)
+    year_10000 = 252_455_616_000_000_000
+    assert batch.latest[b"b"][4] == year_10000 - 1_000
+
+
+def test_shortened_keys_are_of_one_length_and_differ() -> None:
+    keys = {shortened(b"k" * length) for length in range(LONGEST_KEY + 1, 1200)}
+    assert len(keys) == 1200 - LONGEST_KEY - 1
+    assert {len(key) for key in keys} == {LONGEST_KEY}
