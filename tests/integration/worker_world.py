@@ -148,6 +148,7 @@ class World:
         self.sent: dict[str, list[Sent]] = {"clicks": [], "purchases": []}
         self.workers: list[Worker] = []
         self._directory = directory
+        self._connection = psycopg.connect(database_url, autocommit=True)
         self.admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
         self._producer = Producer(
             {
@@ -168,6 +169,10 @@ class World:
             self._create_trigger(
                 "checkouts", event, rows, "changed_rows", "note_changed"
             )
+
+    def drop_tables(self) -> None:
+        self.execute("drop schema {schema}, {maintenance} cascade")
+        self._connection.close()
 
     def _create_trigger(
         self, table: str, event: str, rows: str, alias: str, function: str
@@ -201,9 +206,13 @@ class World:
             maintenance=sql.Identifier(f"{self.schema}_maintenance"),
             **({"name": sql.Literal(self.schema)} | names),
         )
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(query, list(parameters) or None)
-            return cursor.fetchall() if cursor.description else []
+        try:
+            cursor = self._connection.execute(query, list(parameters) or None)
+        except psycopg.OperationalError:
+            # The server may have been killed by the test
+            self._connection = psycopg.connect(self.database_url, autocommit=True)
+            cursor = self._connection.execute(query, list(parameters) or None)
+        return cursor.fetchall() if cursor.description else []
 
     def start(self, name: str, **environment: str) -> Worker:
         log = self._directory / f"{name}-{len(self.workers)}.log"
@@ -288,12 +297,15 @@ class World:
             print(*(worker.log for worker in self.workers), sep="\n")
             raise
         for topic in ("clicks", "purchases"):
-            assert self.rows(topic) == self.expected(topic)
+            rows, expected = self.rows(topic), self.expected(topic)
+            missing = sorted(set(expected) - set(rows))
+            surplus = sorted(set(rows) - set(expected))
+            assert rows == expected, f"{topic} lacks {missing}, has {surplus} too much"
         twice = self.execute(
             "select topic, kafka_partition, kafka_offset from {schema}.written"
             " group by 1, 2, 3 having count(*) > 1"
         )
-        assert twice == []
+        assert not twice, f"written twice: {twice}"
 
     def published(self) -> list[tuple[bytes, Payload]]:
         """Return every message of the topic checkouts, by partition and offset."""
@@ -314,10 +326,12 @@ class World:
             ends = [consumer.get_watermark_offsets(at, 10)[1] for at in partitions]
             consumer.assign(partitions)
             messages: list[Message] = []
-            while len(messages) < sum(ends):
-                new = consumer.consume(1000, 1.0)
-                assert new, f"{len(messages)} of {sum(ends)} messages"
-                messages += new
+
+            def read() -> bool:
+                messages.extend(consumer.consume(1000, 0.05))
+                return len(messages) >= sum(ends)
+
+            eventually(read, f"{sum(ends)} messages of {name}")
         messages.sort(key=lambda message: (message.partition(), message.offset()))
         return [(message.key() or b"", message.value()) for message in messages]
 
@@ -333,7 +347,7 @@ def new_world(database_url: str, servers: str) -> Iterator[World]:
         finally:
             for worker in world.workers:
                 worker.kill()
-            world.execute("drop schema {schema}, {maintenance} cascade")
+            world.drop_tables()
             topics = [
                 name
                 for name in world.admin.list_topics(timeout=10).topics

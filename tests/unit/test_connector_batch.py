@@ -1,5 +1,6 @@
 """What is left of messages that are collapsed to one of each key."""
 
+import pytest
 from confluent_kafka import KafkaError, Message
 
 from firstclick.connector.batch import (
@@ -45,15 +46,10 @@ def test_the_end_of_a_partition_is_progress() -> None:
 def test_another_error_is_raised_with_its_partition() -> None:
     at = Progress(stored=5, reached=5, high_watermark=9)
     error = KafkaError(KafkaError._AUTO_OFFSET_RESET, "out of range")
-    try:
-        collapse(
-            [Message("test.clicks", 0, 5, error=error)], TOPICS, {"clicks": {0: at}}
-        )
-    except PartitionError as raised:
-        assert str(raised) == "test.clicks 0: out of range"
-        assert raised.code == KafkaError._AUTO_OFFSET_RESET
-    else:
-        raise AssertionError("nothing raised")
+    messages = [Message("test.clicks", 0, 5, error=error)]
+    with pytest.raises(PartitionError, match=r"test.clicks 0: out of range") as raised:
+        collapse(messages, TOPICS, {"clicks": {0: at}})
+    assert raised.value.code == KafkaError._AUTO_OFFSET_RESET
 
 
 def test_times_that_postgresql_cannot_hold_are_the_latest_it_is_given() -> None:
