@@ -11,6 +11,8 @@
     postgresql.conf       written anew by each start; ALTER SYSTEM overrides it
     postgres/             PostgreSQL's data, owned by whom it runs as
     kafka/                Kafka's data and server.properties
+    kafka-*/              Kafka's jars, where the user's cache can't be written
+    postgres-*/           PostgreSQL's programs, where its user can't get to the wheel
     dbt/                  dbt's target directory
     logs/                 one file a process, rotated
 
@@ -21,6 +23,7 @@ PostgreSQL runs as gets to its own directory.
 import contextlib
 import os
 import secrets
+import shutil
 import socket
 import stat
 import tempfile
@@ -41,6 +44,9 @@ LAYOUT = 1
 # Below Linux's ephemeral ports, so that no outgoing connection takes one
 _FIRST_PORT = {"postgres": 25000, "kafka": 27000, "kafka_controller": 29000}
 _PORTS = 2000
+
+# One segment of PostgreSQL's write-ahead log
+_ROOM = 16 * 1024 * 1024
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -139,6 +145,11 @@ class Home:
         return self.path / "logs"
 
     @property
+    def is_full(self) -> bool:
+        """Whether its disk has no room left to start anything."""
+        return shutil.disk_usage(self.path).free < _ROOM
+
+    @property
     def state(self) -> State | None:
         """What the supervisor last wrote; it may be long dead."""
         return self.read(State, "state.json")
@@ -214,8 +225,9 @@ class Home:
         if setting is not None:
             if not _is_free(setting):
                 raise ServerError(
-                    f"port {setting} is taken, expected a free one for {name}: "
-                    "stop what listens there, or set another one"
+                    f"port {setting} is taken, expected a free one for {name}: stop "
+                    f"what listens there, or set FIRSTCLICK_{name.upper()}_PORT to "
+                    "another one"
                 )
             return setting
         layout = self.read(Layout, "home.json") or Layout()

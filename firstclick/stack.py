@@ -84,9 +84,10 @@ def start(
 ) -> Started:
     """Start the stack, or find it running, and wait until it is ready.
 
-    ``detach`` lets it outlive us; else it stops when we end, however we do. Of two
-    that start at once one does and both wait. ``on_step`` gets each step as it is
-    done. Raises FirstClickError for what went wrong, after everything has stopped.
+    ``detach`` lets it outlive us; else it stops when the calling thread ends, however
+    it does. Of two that start at once one does and both wait. ``on_step`` gets each
+    step as it is done. Raises FirstClickError for what went wrong, after everything
+    has stopped.
     """
     if settings.target != "embedded":
         raise SettingsError(

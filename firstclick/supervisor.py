@@ -34,6 +34,10 @@ from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.settings import Settings
 
+WORKERS = ("connector", "publisher")
+"""Modules of the package, in the order of their start; each connects to PostgreSQL
+with the application name ``firstclick <module>``."""
+
 LOCKED = 3
 """The exit status where another supervisor holds the home."""
 
@@ -216,6 +220,17 @@ class Supervisor:
 
         Raises FirstClickError for the first thing that can't be started.
         """
+        try:
+            self._run()
+        except FirstClickError as error:
+            if self.home.is_full or "No space left on device" in str(error):
+                raise HomeError(
+                    f"the disk of {self.home.path} is full, make room and start "
+                    f"again: {error}"
+                ) from error
+            raise
+
+    def _run(self) -> None:
         self._end_orphans()
         self._save()
         database_url, bootstrap_servers = self._addresses()
@@ -280,7 +295,7 @@ class Supervisor:
         }
         self._workers = [
             Supervised(Worker(name, environment, home), home, self._changed)
-            for name in ("connector", "publisher")
+            for name in WORKERS
         ]
         if not self.state.servers_only:
             self._deployer = Deployer(
@@ -376,8 +391,7 @@ class Supervisor:
 
 def end_children(state: State) -> None:
     """End what a supervisor that was killed has left behind, the servers last."""
-    order = ["publisher", "connector", "postgres", "kafka"]
-    for name in sorted(state.children, key=lambda name: order.index(name)):
+    for name in sorted(state.children, key=lambda name: name not in WORKERS):
         process = state.children[name].process.find()
         if process is not None:
             stop = signal.SIGINT if name == "postgres" else signal.SIGTERM

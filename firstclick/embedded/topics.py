@@ -15,7 +15,7 @@ from firstclick.errors import ServerError
 TOPICS = ("clicks", "purchases", "checkouts")
 
 _HOUR_MS = 3_600_000
-_TIMEOUT = 30
+_TIMEOUT = 10
 
 _CONFIG = {
     "cleanup.policy": "compact,delete",
