@@ -12,53 +12,46 @@ from firstclick.settings import Settings
 from firstclick.stack import Stack
 
 
-def _new_home() -> Path:
-    # Not pytest's tmp_path: as root, PostgreSQL's user could not get there
-    return Path(tempfile.mkdtemp(prefix="firstclick-test-"))
-
-
-def _remove(home: Path) -> None:
-    stacks.down(home)
-    shutil.rmtree(home)
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Stack]:
-    """Kafka and PostgreSQL alone; those of the environment, where it names any."""
-    home = _new_home()
-    settings = Settings.load().model_copy(update={"home": home})
-    try:
-        yield stacks.start(settings, detach=False, servers_only=True).stack
-    finally:
-        _remove(home)
+@pytest.fixture(scope="session", autouse=True)
+def _own_servers_alone() -> Iterator[None]:
+    """Whatever the shell's variables name is not for tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for field in Settings.model_fields.values():
+            patch.delenv(str(field.validation_alias), raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
-def stack(servers: Stack) -> Iterator[Stack]:
+def make_home() -> Iterator[Callable[[], Path]]:
+    """Makes homes; what still runs in them at the end of the session is stopped."""
+    homes: list[Path] = []
+
+    def make() -> Path:
+        # Not pytest's tmp_path: as root, PostgreSQL's user could not get there
+        homes.append(Path(tempfile.mkdtemp(prefix="firstclick-test-")))
+        return homes[-1]
+
+    yield make
+    for home in reversed(homes):
+        stacks.down(home)
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def servers(make_home: Callable[[], Path]) -> Stack:
+    """Kafka and PostgreSQL alone."""
+    settings = Settings.load().model_copy(update={"home": make_home()})
+    return stacks.start(settings, detach=False, servers_only=True).stack
+
+
+@pytest.fixture(scope="session")
+def stack(servers: Stack, make_home: Callable[[], Path]) -> Stack:
     """All of it, on those servers: models deployed, connector and publisher running."""
-    home = _new_home()
     settings = Settings.load().model_copy(
         update={
-            "home": home,
+            "home": make_home(),
             "database_url": servers.database_url,
             "kafka_bootstrap_servers": servers.bootstrap_servers,
         }
     )
-    try:
-        yield stacks.start(settings, detach=False).stack
-    finally:
-        _remove(home)
-
-
-@pytest.fixture
-def make_home() -> Iterator[Callable[[], Path]]:
-    """Makes homes of a test's own; what still runs in them is stopped."""
-    homes: list[Path] = []
-
-    def make() -> Path:
-        homes.append(_new_home())
-        return homes[-1]
-
-    yield make
-    for home in homes:
-        _remove(home)
+    return stacks.start(settings, detach=False).stack

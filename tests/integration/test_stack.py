@@ -1,0 +1,64 @@
+"""All of the stack, on servers that were given."""
+
+import time
+
+import psycopg
+from psycopg import sql
+
+from firstclick.deploy import Deployer
+from firstclick.home import Home
+from firstclick.settings import Settings
+from firstclick.stack import Stack, find, running
+from firstclick.status import Status, status
+from generator import generate
+
+
+def _status(stack: Stack) -> Status:
+    return status(Settings.load().model_copy(update={"home": stack.home}))
+
+
+def test_given_servers_are_used_and_none_started(servers: Stack, stack: Stack) -> None:
+    assert stack.database_url == servers.database_url
+    assert stack.bootstrap_servers == servers.bootstrap_servers
+    state = find(stack.home)
+    assert state is not None
+    assert set(state.children) == {"connector", "publisher"}
+
+
+def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Stack) -> None:
+    before = {topic.topic: topic.accepted for topic in _status(stack).topics}
+    sent = generate(stack.bootstrap_servers, rate=200, duration=1, mess=0)
+    expected = {
+        "clicks": before["clicks"] + sent.clicks,
+        "purchases": before["purchases"] + sent.purchases,
+    }
+    deadline = time.monotonic() + 60
+    while True:
+        found = _status(stack)
+        accepted = {topic.topic: topic.accepted for topic in found.topics}
+        if accepted == expected:
+            break
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    assert found.healthy, found.problems
+    assert all(part.lag == 0 for part in found.partitions)
+    assert sum(part.in_kafka or 0 for part in found.partitions) >= sum(
+        accepted.values()
+    )
+
+
+def test_models_are_deployed_again_only_when_something_changed(stack: Stack) -> None:
+    deployer = Deployer(Home(stack.home), stack.database_url, stack.schema_name, "")
+    assert deployer.deploy().startswith("Models up to date")
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("drop view {}.last_hour_genders").format(
+                sql.Identifier(stack.schema_name)
+            )
+        )
+    assert deployer.deploy().startswith("Models deployed")
+    assert deployer.deploy().startswith("Models up to date")
+
+
+def test_others_find_the_addresses_of_a_running_stack(stack: Stack) -> None:
+    assert running(Settings.load().model_copy(update={"home": stack.home})) == stack

@@ -1,0 +1,130 @@
+"""A home is refused unless it is ours, and what is in it survives."""
+
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firstclick.embedded.processes import Account, ProcessId
+from firstclick.errors import HomeError, ServerError
+from firstclick.home import Home, Layout
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_home_is_closed_to_others(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    mode = stat.S_IMODE(home.path.stat().st_mode)
+    assert mode == (0o711 if ROOT else 0o700)
+    home.password("postgres")
+    for file in home.path.glob("*.*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_password_is_generated_once(tmp_path: Path) -> None:
+    first = Home.open(tmp_path / "home").password("postgres")
+    assert Home.open(tmp_path / "home").password("postgres") == first
+    assert len(first) >= 32
+
+
+def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(HomeError, match="symbolic link"):
+        Home.open(tmp_path / "link")
+
+
+def test_a_directory_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    mode = tmp_path.stat().st_mode
+    with pytest.raises(HomeError, match=r"thesis\.tex"):
+        Home.open(tmp_path)
+    assert tmp_path.stat().st_mode == mode
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(HomeError, match="can't be used"):
+        Home.open(tmp_path / "home")
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give a directory away")
+def test_the_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    with pytest.raises(HomeError, match="belongs to user 12345"):
+        Home.open(tmp_path)
+
+
+def test_a_home_whose_making_was_interrupted_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "home.jsonq3x").touch()
+    assert Home.open(tmp_path).read(Layout, "home.json") == Layout()
+
+
+def test_a_layout_of_another_version_is_refused(tmp_path: Path) -> None:
+    Home.open(tmp_path).write(Layout(version=99), "home.json")
+    with pytest.raises(HomeError, match="layout 99, expected 1"):
+        Home.open(tmp_path)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(HomeError, match=r"state\.json is damaged"):
+        _ = home.state
+
+
+def test_of_two_that_lock_one_is_refused(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    with (
+        home.locked(),
+        pytest.raises(HomeError, match="in use by another"),
+        home.locked(),
+    ):
+        pass
+
+
+def test_a_port_is_remembered(tmp_path: Path) -> None:
+    first = Home.open(tmp_path).port("kafka", None)
+    assert Home.open(tmp_path).port("kafka", None) == first
+
+
+def test_a_remembered_port_that_is_taken_is_replaced(
+    tmp_path: Path, taken_port: int
+) -> None:
+    home = Home.open(tmp_path)
+    home.write(Layout(ports={"kafka": taken_port}), "home.json")
+    port = home.port("kafka", None)
+    assert port != taken_port
+    assert Home.open(tmp_path).port("kafka", None) == port
+
+
+def test_a_port_that_is_set_and_taken_is_an_error(
+    tmp_path: Path, taken_port: int
+) -> None:
+    with pytest.raises(ServerError, match=f"port {taken_port} is taken"):
+        Home.open(tmp_path).port("kafka", taken_port)
+
+
+def test_a_process_is_told_from_one_with_the_same_number() -> None:
+    ours = ProcessId.of(os.getpid())
+    assert ours.find() is not None
+    assert ProcessId(ours.pid, ours.create_time - 3600).find() is None
+
+
+def test_the_directory_that_keeps_a_user_out_is_found() -> None:
+    with tempfile.TemporaryDirectory() as closed:
+        stranger = Account("stranger", 12345, 12345)
+        directory = Path(closed).resolve()
+        assert stranger.unreachable(directory / "file") == directory
+        directory.chmod(0o711)
+        assert stranger.unreachable(directory / "file") is None
