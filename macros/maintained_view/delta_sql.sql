@@ -54,24 +54,23 @@
 {% endmacro %}
 
 
-{#- map: the SQL over the changed rows alone. -#}
+{#- map: the SQL over the changed rows alone. Rows that are new in the relation are
+    new in the model; a key that is there already would be an error of the config. -#}
 {% macro map_delta(definition, expanded, columns, table, operation) %}
     {% set keys = definition.config['keys'] %}
     {% set over = delta_over(expanded, table) %}
-    with computed as materialized (
-{{ over.replace('{changed}', '(select * from new_rows)' if operation != 'delete'
-    else '(select * from old_rows where false)') }}
-    )
-    {%- if operation != 'insert' %},
-    gone as (
-        delete from {{ definition.relation }}
-        where {{ key_is_in(keys,
-            'select ' ~ keys | join(', ') ~ ' from (\n'
-            ~ over.replace('{changed}', '(select * from old_rows)')
-            ~ '\n) as before except select ' ~ keys | join(', ') ~ ' from computed') }}
-    )
-    {%- endif %}
-    {{ upsert(definition, columns) }};
+    {% set of_new = over.replace('{changed}', '(select * from new_rows)') %}
+    {% set of_old = over.replace('{changed}', '(select * from old_rows)') %}
+    {% if operation == 'insert' %}
+    insert into {{ definition.relation }}
+{{ of_new }};
+    {% else %}
+    select {{ aggregated_keys(keys) }} into {{ touched_variables(keys) }}
+    from (
+{{ of_old }}
+    ) as before;
+    {{ for_touched_keys(definition, columns, of_new if operation == 'update' else none) }}
+    {% endif %}
 {% endmacro %}
 
 
@@ -86,65 +85,62 @@
 {% endmacro %}
 
 
-{#- A condition that an index on the keys serves, whatever the planner expects. -#}
-{% macro key_is_in(keys, query) %}
-    {%- if keys | length == 1 -%}
-        {{ keys[0] }} = any(array({{ query }}))
-    {%- else -%}
-        ({{ keys | join(', ') }}) in ({{ query }})
-    {%- endif -%}
-{% endmacro %}
-
-
-{#- recompute: the keys that the changed rows touch, then the SQL of those keys. -#}
+{#- recompute: the keys that the changed rows touch, then the SQL of those keys; in
+    chunks, so that memory is bounded. -#}
 {% macro recompute_delta(definition, expanded, columns, table, operation) %}
     {% set keys = definition.config['keys'] %}
-    {% set touched = touched_keys(definition, expanded, table, changed_rows(operation)) %}
     for {{ touched_variables(keys) }} in
-        select
-        {%- for key in keys %} array_agg({{ key }}){{ ',' if not loop.last }}{% endfor %}
+        select {{ aggregated_keys(keys) }}
         from (
             select *, (row_number() over () - 1) / 10000 as chunk from (
-{{ touched }}
+                {{ touched_keys(definition, expanded, table, changed_rows(operation)) }}
             ) as touched
         ) as touched
         group by chunk
     loop
-        if {% for key in keys -%}
-            array_position(touched_{{ loop.index }}, null) is null
-            {{- ' and ' if not loop.last }}
-        {%- endfor %} then
-            {{ recompute_keys(definition, expanded, columns, nulls=false) }}
-        else
-            {{ recompute_keys(definition, expanded, columns, nulls=true) }}
-        end if;
+        {{ for_touched_keys(definition, columns,
+            'select * from (\n' ~ expanded.sql ~ '\n) as model where {touched}') }}
     end loop;
 {% endmacro %}
 
 
-{% macro recompute_keys(definition, expanded, columns, nulls) %}
+{#- Puts `computed`, a query, in the place of the rows of the touched keys: a query
+    may restrict itself by `{touched}`. Keys that are null are looked up slowly. -#}
+{% macro for_touched_keys(definition, columns, computed) %}
     {%- set keys = definition.config['keys'] -%}
-    {%- set condition = touched_condition(keys, nulls) -%}
-    with computed as materialized (
-        select * from (
-{{ expanded.sql }}
-        ) as model
-        where {{ condition }}
-    ),
-    gone as (
-        delete from {{ definition.relation }} as model
-        where {{ condition }}
-            and ({{ key_is_in(keys,
-                'select * from unnest(' ~ touched_variables(keys)
-                ~ ') except select ' ~ keys | join(', ') ~ ' from computed')
-                if not nulls else
-                'not exists (select from computed where ' ~ same_keys(keys, 'computed') ~ ')' }})
-    )
-    {{ upsert(definition, columns) }};
+    if {% for key in keys -%}
+        array_position(touched_{{ loop.index }}, null) is null{{ ' and ' if not loop.last }}
+    {%- endfor %} then
+    {%- for condition, is_computed in [
+        (touched_condition(keys),
+            '((' ~ keys | join(', ') ~ ') in (select ' ~ keys | join(', ') ~ ' from computed))'),
+        ('exists (select from unnest(' ~ touched_variables(keys) ~ ') as touched ('
+            ~ keys | join(', ') ~ ') where ' ~ same_keys(keys, 'touched') ~ ')',
+            'exists (select from computed where ' ~ same_keys(keys, 'computed') ~ ')'),
+    ] %}
+        {%- if computed %}
+        with computed as materialized (
+{{ computed.replace('{touched}', condition) }}
+        ),
+        gone as (
+            delete from {{ definition.relation }} as model
+            where {{ condition }}
+                and {{ is_computed }} is not true
+        )
+        {{ upsert(definition, columns) }};
+        {%- else %}
+        delete from {{ definition.relation }} as model where {{ condition }};
+        {%- endif %}
+    {{ 'else' if loop.first }}
+    {%- endfor %}
+    end if;
 {%- endmacro %}
 
 
-{#- The keys of the rows that the changed rows of a table have to do with. -#}
+{#- The keys of the rows that the changed rows of a table have to do with. The SQL is
+    run for one changed row at a time, so that each join starts from it; and without
+    `order by … limit 1`, which says nothing of a single row but keeps PostgreSQL from
+    turning a lateral join round. -#}
 {% macro touched_keys(definition, expanded, table, changed) %}
     {% set keys = definition.config['keys'] | join(', ') %}
     {% set read = expanded.reads[table] %}
@@ -152,16 +148,26 @@
         definition.config.touched_by.get(name_of_relation(read.parent), [])) %}
     {% set changed_parent = read.sql.replace(table, changed) %}
     {% if not by %}
-    select distinct {{ keys }} from (
-{{ expanded.sql.replace(table, changed) }}
-    ) as model
+    select distinct {{ keys }}
+    from {{ changed }} as changed
+    cross join lateral (
+        select {{ keys }} from (
+{{ modules.re.sub('order by[^()]*limit 1', '', expanded.sql.replace(table, '(select changed.*)')) }}
+        ) as model
+        offset 0
+    ) as touched
     {% elif by == definition.config['keys'] %}
     select distinct {{ keys }} from (
 {{ changed_parent }}
     ) as changed
     {% else %}
     select {{ keys }} from {{ definition.relation }}
-    where {{ key_is_in(by, 'select ' ~ by | join(', ') ~ ' from (\n' ~ changed_parent ~ '\n) as changed') }}
+    where {{ by[0] ~ ' = any(array' if by | length == 1 else '(' ~ by | join(', ') ~ ') in (' -}}
+    (
+        select {{ by | join(', ') }} from (
+{{ changed_parent }}
+        ) as changed
+    ))
     {% endif %}
 {% endmacro %}
 
@@ -171,20 +177,24 @@
 {% endmacro %}
 
 
-{% macro touched_condition(keys, nulls) %}
-    {%- if nulls -%}
-        exists (
-            select from unnest({{ touched_variables(keys) }}) as touched ({{ keys | join(', ') }})
-            where {{ same_keys(keys, 'touched') }}
-        )
-    {%- elif keys | length == 1 -%}
-        {{ keys[0] }} = any(touched_1)
-    {%- else -%}
-        ({{ keys | join(', ') }}) in (select * from unnest({{ touched_variables(keys) }}))
+{% macro aggregated_keys(keys) %}
+    {%- for key in keys -%} array_agg({{ key }}){{ ', ' if not loop.last }} {%- endfor -%}
+{% endmacro %}
+
+
+{#- A condition on each key is pushed down to an index; where there are several, `is
+    true` makes the exact one a look-up in a hash table rather than a join. -#}
+{% macro touched_condition(keys) %}
+    {%- for key in keys -%}
+        {{ key }} = any(touched_{{ loop.index }}){{ ' and ' if not loop.last }}
+    {%- endfor -%}
+    {%- if keys | length > 1 %}
+        and (({{ keys | join(', ') }}) in (select * from unnest({{ touched_variables(keys) }}))) is true
     {%- endif -%}
 {% endmacro %}
 
 
+{#- Equality in which nulls are equal, and which no index serves. -#}
 {% macro same_keys(keys, other) %}
     {%- for key in keys -%}
         model.{{ key }} is not distinct from {{ other }}.{{ key }}{{ ' and ' if not loop.last }}

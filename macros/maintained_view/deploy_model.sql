@@ -112,7 +112,11 @@
     {% else %}
         {% do run_query('create table ' ~ relation ~ ' as\n' ~ expanded.sql) %}
         {% do create_indexes_of(relation, definition) %}
-        {% do run_query('analyze ' ~ relation) %}
+        {#- Of a table that was never analyzed, the planner doesn't believe that it
+            will stay empty. -#}
+        {% if run_query('select exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
+            {% do run_query('analyze ' ~ relation) %}
+        {% endif %}
     {% endif %}
 {% endmacro %}
 

@@ -58,10 +58,11 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set plan_cache_mode = force_generic_plan
 as $maintain$
 declare
-    {%- if definition.kind == 'recompute' %}
+    {%- if definition.kind in ['map', 'recompute'] %}
     {%- for key in definition.config['keys'] %}
     touched_{{ loop.index }} {{ definition.relation.split('.', 1)[1] }}.{{ key }}%type[];
     {%- endfor %}

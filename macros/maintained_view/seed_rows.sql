@@ -31,6 +31,8 @@
         select {{ maintenance_schema() }}.serialise()
     {% endcall %}
     {% do match_columns(this.render(), columns) %}
+    {% do run_query('create unique index if not exists '
+        ~ adapter.quote(this.identifier ~ '_key') ~ ' on ' ~ this ~ ' (' ~ keys | join(', ') ~ ')') %}
     {% set sql %}
         with file as (
             select * from jsonb_to_recordset(%s::jsonb) as file (

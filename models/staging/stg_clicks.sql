@@ -1,7 +1,4 @@
-with clicks as (
-    select * from {{ ref('typed_clicks') }}
-)
-
+{#- No import CTE: PostgreSQL can't join into a view that has a WITH. -#}
 select
     click_id,
     user_id,
@@ -9,5 +6,5 @@ select
     source,
     ip,
     click_time
-from clicks
+from {{ ref('typed_clicks') }}
 where reason is null

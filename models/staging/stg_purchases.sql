@@ -1,7 +1,4 @@
-with purchases as (
-    select * from {{ ref('checked_purchases') }}
-)
-
+{#- No import CTE: PostgreSQL can't join into a view that has a WITH. -#}
 select
     purchase_id,
     user_id,
@@ -14,5 +11,5 @@ select
     shipping_cost,
     claimed_total_cost,
     purchase_time
-from purchases
+from {{ ref('checked_purchases') }}
 where reason is null

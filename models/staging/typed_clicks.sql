@@ -11,13 +11,10 @@
 
 with messages as (
     {{ latest_messages(ref('raw_clicks')) }}
+    {{ computed_once() }}
 ),
 
-documents as {{ computed_once() }} (
-    select * from messages
-),
-
-checked as {{ computed_once() }} (
+checked as (
     select
         *,
         {{ rejection_reason(time='click_time', fields={
@@ -28,7 +25,8 @@ checked as {{ computed_once() }} (
             'source': 'text',
             'ip': 'text',
         }) | indent(8) }} as reason
-    from documents
+    from messages
+    {{ computed_once() }}
 )
 
 select

@@ -2,13 +2,10 @@
 
 with messages as (
     {{ latest_messages(ref('raw_purchases')) }}
+    {{ computed_once() }}
 ),
 
-documents as {{ computed_once() }} (
-    select * from messages
-),
-
-checked as {{ computed_once() }} (
+checked as (
     select
         *,
         {{ rejection_reason(time='purchase_time', fields={
@@ -24,7 +21,8 @@ checked as {{ computed_once() }} (
             'description': 'text',
             'purchase_time': 'time',
         }) | indent(8) }} as reason
-    from documents
+    from messages
+    {{ computed_once() }}
 )
 
 select
