@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from firstclick.embedded import guard
 from firstclick.embedded.processes import end
 from firstclick.errors import FirstClickError, HomeError, ServerError, SettingsError
@@ -98,7 +100,10 @@ def start(
     settings = _without_own(home, settings)
     state = find(home.path)
     supervisor = None
-    if state is None or state.phase == "stopping":
+    if state is not None and state.phase == "stopping":
+        _wait_for_end(state)
+        state = None
+    if state is None:
         supervisor = _spawn(home, settings, detach, servers_only)
     try:
         state = _follow(home, supervisor, on_step)
@@ -220,12 +225,23 @@ def _follow(
                     f"the stack in {home.path} stopped while it was waited for: "
                     "start it again"
                 )
+        if code == 0:
+            raise ServerError(
+                f"the stack in {home.path} was stopped while it started: start it again"
+            )
         if code is not None and code != LOCKED:
             raise ServerError(
                 f"the supervisor ended with status {code}: see "
                 f"{home.logs / 'supervisor.log'}"
             )
         time.sleep(_POLL)
+
+
+def _wait_for_end(state: State) -> None:
+    process = state.supervisor.find()
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
 
 
 def _wait_for_other(home: Home) -> State:

@@ -37,7 +37,8 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-log.dirs={data}
+# Relative: the path of the home may hold a comma, or what is not Latin-1
+log.dirs=data
 auto.create.topics.enable=false
 message.max.bytes={message_bytes}
 replica.fetch.max.bytes={message_bytes}
@@ -97,9 +98,9 @@ class Kafka:
                     f"{data} lacks meta.properties, expected Kafka's data: restore "
                     "it, or delete the directory to start without its messages"
                 )
-            self._write_properties(directory / "server.properties", data)
+            self._write_properties(directory)
         return self._command(
-            jars, "-Xmx512m", "kafka.Kafka", str(directory / "server.properties")
+            directory, jars, "-Xmx512m", "kafka.Kafka", "server.properties"
         )
 
     def wait_ready(self, running: Running) -> str:
@@ -135,14 +136,14 @@ class Kafka:
         for remains in directory.glob("formatting*"):
             shutil.rmtree(remains)
         scratch = Path(tempfile.mkdtemp(prefix="formatting", dir=directory))
-        properties = scratch / "server.properties"
-        self._write_properties(properties, scratch / "data")
+        self._write_properties(scratch)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         result = self._command(
+            scratch,
             jars,
             "-Xmx128m",
             "kafka.tools.StorageTool",
-            *("format", "-t", cluster, "-c", str(properties)),
+            *("format", "-t", cluster, "-c", "server.properties"),
         ).run()
         if result.returncode != 0:
             lines = result.stdout.strip().splitlines() or ["no reason given"]
@@ -153,18 +154,17 @@ class Kafka:
         os.rename(scratch / "data", directory / "data")
         shutil.rmtree(scratch)
 
-    def _write_properties(self, file: Path, data: Path) -> None:
-        file.write_text(
+    def _write_properties(self, directory: Path) -> None:
+        (directory / "server.properties").write_text(
             _PROPERTIES.format(
                 port=self.port,
                 controller_port=self.controller_port,
-                data=str(data).replace("\\", "\\\\"),
                 message_bytes=MESSAGE_BYTES,
                 flush_messages=self.flush_messages or 2**63 - 1,
             )
         )
 
-    def _command(self, jars: list[Path], *arguments: str) -> Command:
+    def _command(self, directory: Path, jars: list[Path], *arguments: str) -> Command:
         return Command(
             [
                 str(JAVA),
@@ -183,7 +183,7 @@ class Kafka:
                 *arguments,
             ],
             environment={"LANG": "C.UTF-8", "PATH": os.defpath},
-            directory=self.home.path / "kafka",
+            directory=directory,
             patience=20,
         )
 
