@@ -173,7 +173,7 @@ def _place() -> Place:
     if url is None or servers is None:
         missing = "DATABASE_URL" if url is None else "KAFKA_BOOTSTRAP_SERVERS"
         raise SettingsError(
-            f"{missing} is not set: expected the address of a running server; "
-            'firstclick env prints it, so: eval "$(firstclick env)"'
+            f"{missing} is not set: expected the address of a running server, as "
+            "firstclick env prints it: export it"
         )
     return Place(url, servers, settings.schema_name, settings.topic_prefix)

@@ -47,7 +47,6 @@ class PartitionError(Exception):
 
     def __init__(self, error: KafkaError, message: Message) -> None:
         super().__init__(f"{message.topic()} {message.partition()}: {error.str()}")
-        self.code = error.code()
 
 
 def collapse(

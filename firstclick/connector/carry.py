@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from firstclick.connector.batch import (
     PartitionError,
@@ -19,7 +19,7 @@ from firstclick.connector.tables import Fenced, Tables
 from firstclick.errors import ServerError
 from firstclick.worker import Backoff, Place, Stop, exclusive_session
 
-LONGEST_LINGER = 0.025
+LONGEST_LINGER = 0.01
 """Seconds. As long as a batch is not full, the next one waits for as long as the last
 one took, but no longer than this: transactions then take half of the time at most."""
 
@@ -60,8 +60,7 @@ def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
                 reason = f"refused {at}, of which nothing was stored: {error}"
                 stop.wait(postgres.failed(reason))
             except KafkaException as error:
-                reason = source.reason or error.args[0].str()
-                stop.wait(kafka.failed(reason))
+                stop.wait(kafka.failed(source.reason(error)))
 
 
 def _relations(schema: str) -> list[str]:
@@ -103,8 +102,7 @@ class Carrier:
         self._partitions: dict[str, list[int]] = {}
         self._next_heartbeat = self._next_discovery = 0.0
         self._linger_until = 0.0
-        now = time.monotonic()
-        self._summary = Summary(now)
+        self._summary = Summary(time.monotonic())
 
     def run(self) -> None:
         """Carry until a signal comes, with the transaction under way finished.
@@ -119,8 +117,7 @@ class Carrier:
                 self._log.warning("kafka_offsets was changed by someone else")
                 self._align()
             except PartitionError as error:
-                if error.code != KafkaError._AUTO_OFFSET_RESET:
-                    self._stop.wait(self._kafka.failed(error))
+                self._stop.wait(self._kafka.failed(error))
                 self._align()
 
     def span(self) -> str:
@@ -188,11 +185,10 @@ class Carrier:
                     self._align()
             marks = self._source.high_watermarks(self._partitions)
         except KafkaException as error:
-            pause = self._kafka.failed(self._source.reason or error.args[0].str())
+            pause = self._kafka.failed(self._source.reason(error))
             self._next_heartbeat = time.monotonic() + max(pause, HEARTBEAT_SECONDS)
             return
         self._kafka.succeeded()
-        self._source.reason = ""
         self._next_heartbeat = now + HEARTBEAT_SECONDS
         if any(marks[topic][number] < at.stored for topic, number, at in self._all()):
             self._align()

@@ -53,8 +53,7 @@ class Source:
         self._names = {topic: prefix + topic for topic in TOPICS}
         self.topics = {name: topic for topic, name in self._names.items()}
         """The topics by their names in Kafka."""
-        self.reason = ""
-        """librdkafka's latest complaint."""
+        self._complaint = ""
         client: dict[str, Any] = {
             "bootstrap.servers": servers,
             "client.id": "firstclick-connector",
@@ -98,7 +97,14 @@ class Source:
         self._consumer.close()
 
     def _complain(self, error: KafkaError) -> None:
-        self.reason = error.str()
+        self._complaint = error.str()
+
+    def reason(self, error: KafkaException) -> str:
+        """Say why a request failed: by librdkafka's latest complaint, if it has one."""
+        self._admin.poll(0)
+        complaint, self._complaint = self._complaint, ""
+        failure: KafkaError = error.args[0]
+        return complaint or failure.str()
 
     def partitions(self) -> dict[str, list[int]]:
         """Return the partitions of each topic; none where it does not exist."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import NewPartitions
+from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 from firstclick.stack import Stack

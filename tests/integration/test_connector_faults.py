@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -81,10 +82,7 @@ def test_ten_kills_in_mid_batch_lose_and_double_nothing(servers: Stack) -> None:
                 connector = world.start("connector")
                 connector.says("reading purchases")
                 relation = ("raw_", "kafka_offsets")[number % 2]
-                eventually(
-                    lambda name=relation: is_writing(world, name),
-                    "it writes",
-                )
+                eventually(partial(is_writing, world, relation), "it writes")
                 time.sleep(random.random() * 0.01)
                 connector.kill()
         assert len(world.sent["clicks"]) > 1_000

@@ -14,7 +14,10 @@ from typing import Any
 
 import psycopg
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+)
 from psycopg import sql
 
 from firstclick.connector.batch import LONGEST_KEY, shortened
@@ -180,8 +183,8 @@ class World:
         self.execute(
             TRIGGER,
             table=sql.Identifier(table),
-            event=sql.SQL(event),  # type: ignore[arg-type]
-            rows=sql.SQL(rows),  # type: ignore[arg-type]
+            event=sql.SQL(event),
+            rows=sql.SQL(rows),
             alias=sql.Identifier(alias),
             function=sql.Identifier(function),
             name=sql.Identifier(f"{table}_{event}"),
@@ -201,7 +204,7 @@ class World:
         self, statement: str, parameters: Iterable[Any] = (), **names: sql.Composable
     ) -> list[tuple[Any, ...]]:
         """Run SQL in a transaction of its own; ``{schema}`` is the world's."""
-        query = sql.SQL(statement).format(  # type: ignore[arg-type]
+        query = sql.SQL(statement).format(
             schema=sql.Identifier(self.schema),
             maintenance=sql.Identifier(f"{self.schema}_maintenance"),
             **({"name": sql.Literal(self.schema)} | names),
@@ -240,10 +243,9 @@ class World:
 
         def note(error: object, message: Message) -> None:
             assert error is None, error
-            at = message.partition(), message.offset()
-            self.sent[topic].append(  # type: ignore[arg-type]
-                (*at, message.key(), message.value())
-            )
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None and offset is not None
+            self.sent[topic].append((partition, offset, message.key(), message.value()))
 
         for key, payload in messages:
             self._producer.produce(
@@ -272,7 +274,7 @@ class World:
             "select kafka_partition, kafka_offset, event_key, payload"
             " from {schema}.{table} order by 1, 2",
             table=sql.Identifier(f"raw_{topic}"),
-        )  # type: ignore[return-value]
+        )
 
     def is_caught_up(self) -> bool:
         """Whether the offsets in the tables are at the end of what was sent."""
