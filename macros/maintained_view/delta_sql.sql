@@ -9,7 +9,7 @@
 {{ expanded.sql }}
     ),
     keyed as (
-        select row({{ keys | join(', ') }}) as key from computed
+        select row({{ keys | join(', ') }}) as key, true as is_computed from computed
     ),
     gone as (
         delete from {{ definition.relation }}
@@ -20,7 +20,7 @@
                 from {{ definition.relation }}
             ) as stored
             left join keyed on stored.key = keyed.key
-            where keyed.key is null
+            where keyed.is_computed is null
         ))
     )
     {{ upsert(definition, columns) }}
@@ -148,7 +148,7 @@
         definition.config.touched_by.get(name_of_relation(read.parent), [])) %}
     {% set changed_parent = read.sql.replace(table, changed) %}
     {% if not by %}
-    select distinct {{ keys }}
+    select distinct touched.*
     from {{ changed }} as changed
     cross join lateral (
         select {{ keys }} from (

@@ -1,0 +1,13 @@
+{{ config(delta='recompute', keys=['shop_id', 'product']) }}
+
+with sales as (
+    select * from {{ source('shop', 'sales') }}
+)
+
+select
+    shop_id,
+    product,
+    max(amount) as amount,
+    count(*) as sales
+from sales
+group by shop_id, product

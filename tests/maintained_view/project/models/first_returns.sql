@@ -1,0 +1,24 @@
+{{ config(delta='recompute', keys='sale_id', touched_by={'sale_details': 'sale_id'}) }}
+
+with details as (
+    select * from {{ ref('sale_details') }}
+),
+
+returns as (
+    select * from {{ source('shop', 'returns') }}
+)
+
+select
+    details.sale_id,
+    firsts.return_id,
+    firsts.refund
+from details
+cross join lateral (
+    select
+        returns.return_id,
+        returns.refund
+    from returns
+    where returns.sale_id = details.sale_id
+    order by returns.refund desc, returns.return_id
+    limit 1
+) as firsts

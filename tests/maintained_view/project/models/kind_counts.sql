@@ -1,0 +1,8 @@
+{{ config(delta='accumulate', keys='kind', count='movements') }}
+
+select
+    kind,
+    count(*) as movements,
+    coalesce(sum(amount), 0) as amount
+from {{ ref('movements') }}
+group by kind

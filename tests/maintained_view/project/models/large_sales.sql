@@ -1,0 +1,12 @@
+{{ config(delta='map', keys='sale_id') }}
+
+with sales as (
+    select * from {{ source('shop', 'sales') }}
+)
+
+select
+    sale_id,
+    shop_id,
+    upper(product) as product
+from sales
+where amount >= 50

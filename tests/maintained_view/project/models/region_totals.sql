@@ -1,0 +1,13 @@
+{{ config(delta='accumulate', keys='region', count='sales') }}
+
+with details as (
+    select * from {{ ref('sale_details') }}
+)
+
+select
+    region,
+    count(*) as sales,
+    coalesce(sum(amount), 0) as revenue,
+    count(amount) filter (where amount < 0) as negative
+from details
+group by region

@@ -1,0 +1,26 @@
+{{
+    config(
+        delta='recompute',
+        keys='sale_id',
+        touched_by={'named_sales': 'sale_id', 'shops': 'shop_id'},
+        indexes=['(shop_id)'],
+    )
+}}
+
+with sales as (
+    select * from {{ ref('named_sales') }}
+),
+
+shops as (
+    select * from {{ source('shop', 'shops') }}
+)
+
+select
+    sales.sale_id,
+    sales.shop_id,
+    shops.region,
+    sales.product,
+    sales.amount,
+    sales.sold_at
+from sales
+left join shops on sales.shop_id = shops.shop_id

@@ -1,0 +1,106 @@
+"""The small dbt project of these tests, deployed to a schema of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from firstclick.deploy import PROJECT, postgres_environment
+
+TABLES = """
+create table sales (
+    sale_id integer primary key, shop_id integer, product text,
+    amount numeric, sold_at timestamptz
+);
+create index on sales (shop_id, product);
+create table returns (return_id integer primary key, sale_id integer, refund numeric);
+create index on returns (sale_id);
+create table shops (shop_id integer primary key, region text);
+"""
+
+
+@dataclass
+class ProjectAtWork:
+    """A copy of the project that may be edited, and its schema."""
+
+    directory: Path
+    database_url: str
+    schema: str
+
+    def __post_init__(self) -> None:
+        source = Path(__file__).parent / "project"
+        shutil.copytree(source, self.directory, dirs_exist_ok=True)
+        shutil.copytree(PROJECT / "macros", self.directory / "macros")
+        shutil.copy(PROJECT / "profiles.yml", self.directory)
+        with self.connect() as connection:
+            connection.execute(f"create schema {self.schema}".encode())
+            connection.execute(TABLES)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A session whose unqualified names are those of the schema."""
+        return psycopg.connect(
+            self.database_url,
+            options=f"-c search_path={self.schema}",
+        )
+
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt; what it printed is in `stdout`."""
+        return subprocess.run(
+            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments],
+            cwd=self.directory,
+            env={
+                **os.environ,
+                **postgres_environment(self.database_url),
+                "FIRSTCLICK_SCHEMA": self.schema,
+            },
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+
+    def run(self, *arguments: str) -> dict[str, str]:
+        """`dbt run`: what was done, by model. Fails where dbt does."""
+        result = self.dbt("run", *arguments)
+        assert result.returncode == 0, result.stdout
+        return {
+            words[words.index("model") + 1].split(".")[1]: words[words.index("[") + 1]
+            for words in (
+                line.replace("[", "[ ").split() for line in result.stdout.splitlines()
+            )
+            if "OK" in words and "model" in words
+        }
+
+    def edit(self, model: str, old: str, new: str) -> None:
+        """Replace a piece of a model's file, which must be there."""
+        path = self.directory / "models" / f"{model}.sql"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def differences(self, connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
+        """Rows that a model's table has and its SQL has not, and the other way."""
+        models = connection.execute(
+            f"select relation, sql from {self.schema}_maintenance.models".encode()
+        ).fetchall()
+        return {
+            relation: rows
+            for relation, sql in models
+            if (
+                rows := connection.execute(
+                    f"""
+                    select 'stored' as side, t.* from (
+                        select * from {relation} except all select * from ({sql}) as s
+                    ) as t
+                    union all
+                    select 'computed', t.* from (
+                        select * from ({sql}) as s except all select * from {relation}
+                    ) as t
+                    """.encode()
+                ).fetchall()
+            )
+        }

@@ -1,0 +1,191 @@
+"""A maintained relation equals its model's SQL after every transaction."""
+
+import os
+import random
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+from project_at_work import ProjectAtWork
+
+SEED = int(
+    os.environ.get("FIRSTCLICK_TEST_SEED", random.SystemRandom().getrandbits(32))
+)
+
+SALE_IDS = range(1, 60)
+PRODUCTS = ["hat", "Hat", "sock", "", None]
+REGIONS = ["north", "south", "none", None]
+
+
+class Shopkeeper:
+    """Makes up statements of every kind."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def shop_id(self) -> int | None:
+        return self.random.choice([1, 2, 3, 4, None])
+
+    def sale(self, sale_id: int) -> tuple[Any, ...]:
+        choose = self.random.choice
+        return (
+            sale_id,
+            self.shop_id(),
+            choose(PRODUCTS),
+            choose(["10", "49.99", "50", "50.00", "-3", "100.001", None]),
+            choose(["2026-01-01", "2026-01-01 23:59:59.999", "2026-01-02"]),
+        )
+
+    def some_ids(self) -> list[int]:
+        return self.random.sample(SALE_IDS, self.random.choice([0, 1, 2, 20]))
+
+    def statement(self) -> tuple[str, list[list[Any]]]:
+        """A statement and the parameter sets to run it with, perhaps none."""
+        random = self.random
+        kind = random.choice(
+            ["sales"] * 4
+            + ["returns"] * 2
+            + ["shops", "delete", "move", "revalue"]
+            + ["empty", "nothing", "swap"]
+        )
+        if kind == "sales":
+            return (
+                "insert into sales select * from unnest(%s::int[], %s::int[],"
+                " %s::text[], %s::numeric[], %s::timestamptz[])"
+                " on conflict (sale_id) do update set"
+                " shop_id = excluded.shop_id, product = excluded.product,"
+                " amount = excluded.amount, sold_at = excluded.sold_at",
+                columns([self.sale(id) for id in self.some_ids()], 5),
+            )
+        if kind == "returns":
+            rows = [
+                (
+                    id,
+                    random.choice([*SALE_IDS, None]),
+                    random.choice(["1", "2", "2.5", None]),
+                )
+                for id in self.some_ids()
+            ]
+            return (
+                "merge into returns as stored using unnest(%s::int[], %s::int[],"
+                " %s::numeric[]) as new (return_id, sale_id, refund)"
+                " on stored.return_id = new.return_id"
+                " when matched and new.refund is null then delete"
+                " when matched then update"
+                " set sale_id = new.sale_id, refund = new.refund"
+                " when not matched then insert values (new.return_id, new.sale_id,"
+                " new.refund)",
+                columns(rows, 3),
+            )
+        if kind == "shops":
+            return (
+                "insert into shops values (%s, %s) on conflict (shop_id) do update"
+                " set region = excluded.region",
+                [random.choice([1, 2, 3, 4]), random.choice(REGIONS)],
+            )
+        return {
+            "delete": ("delete from sales where sale_id = any(%s)", [self.some_ids()]),
+            "move": (
+                "update sales set shop_id = %s, sold_at = sold_at + interval '1 day'"
+                " where sale_id = any(%s)",
+                [self.shop_id(), self.some_ids()],
+            ),
+            "revalue": ("update sales set amount = amount * 2 where amount < 1e6", []),
+            "empty": (f"truncate {random.choice(['sales', 'returns', 'shops'])}", []),
+            "nothing": ("update sales set amount = amount", []),
+            "swap": (
+                "update sales set sale_id = 1000 - sale_id where sale_id > 900",
+                [],
+            ),
+        }[kind]
+
+
+def columns(rows: list[tuple[Any, ...]], width: int) -> list[Any]:
+    return [[row[i] for row in rows] for i in range(width)]
+
+
+def test_any_transactions_leave_every_model_equal_to_its_sql(
+    deployed: ProjectAtWork,
+) -> None:
+    keeper = Shopkeeper(SEED)
+    with deployed.connect() as connection:
+        for number in range(150):
+            done = []
+            for _ in range(keeper.random.choice([1, 1, 2, 5])):
+                statement, parameters = keeper.statement()
+                connection.execute(statement.encode(), parameters or None)
+                done.append((statement, parameters))
+            if keeper.random.random() < 0.1:
+                connection.rollback()
+            else:
+                connection.commit()
+            assert deployed.differences(connection) == {}, (
+                f"seed {SEED}, transaction {number}: {done}"
+            )
+
+
+def test_a_row_changed_twice_in_a_transaction_counts_once(
+    deployed: ProjectAtWork,
+) -> None:
+    with deployed.connect() as connection:
+        connection.execute("truncate sales; truncate shops")
+        connection.execute("insert into shops values (1, 'north')")
+        connection.execute("insert into sales values (1, 1, 'hat', 10, now())")
+        connection.execute("update sales set amount = 20")
+        connection.execute("update sales set amount = 30")
+        assert deployed.differences(connection) == {}
+        totals = connection.execute("select region, sales, revenue from region_totals")
+        assert totals.fetchall() == [("north", 1, 30)]
+
+
+def test_a_group_of_no_rows_has_no_row(deployed: ProjectAtWork) -> None:
+    with deployed.connect() as connection:
+        connection.execute("truncate sales")
+        connection.execute("insert into sales values (1, null, 'hat', 10, now())")
+        assert connection.execute("select sales from region_totals").fetchall() == [
+            (1,)
+        ]
+        connection.execute("delete from sales")
+        assert connection.execute("select sales from region_totals").fetchall() == []
+
+
+def test_writers_at_once_miss_none_of_each_others_rows(deployed: ProjectAtWork) -> None:
+    failures: list[BaseException] = []
+
+    def write(seed: int) -> None:
+        keeper = Shopkeeper(seed)
+        with deployed.connect() as connection:
+            for _ in range(40):
+                statement, parameters = keeper.statement()
+                try:
+                    connection.execute(statement.encode(), parameters or None)
+                    connection.commit()
+                except psycopg.errors.DeadlockDetected:
+                    # Two who locked rows of several tables: theirs to avoid
+                    connection.rollback()
+                except BaseException as error:
+                    failures.append(error)
+                    raise
+
+    writers = [threading.Thread(target=write, args=[SEED + n]) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failures
+    with deployed.connect() as connection:
+        assert deployed.differences(connection) == {}, f"seed {SEED}"
+
+
+@pytest.mark.parametrize(
+    "level",
+    [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE],
+)
+def test_a_writer_that_could_miss_rows_is_refused(
+    deployed: ProjectAtWork, level: psycopg.IsolationLevel
+) -> None:
+    with deployed.connect() as connection:
+        connection.isolation_level = level
+        with pytest.raises(psycopg.errors.RaiseException, match="read committed"):
+            connection.execute("insert into shops values (9, 'north')")
