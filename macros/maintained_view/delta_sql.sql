@@ -33,7 +33,7 @@
     {%- set others = columns | map(attribute='name') | reject('in', keys) | list -%}
     insert into {{ definition.relation }} as stored
     select * from computed
-    on conflict ({{ keys | join(', ') }})
+    on conflict ({{ indexed_keys(definition, columns) }})
     {%- if others %} do update set
         {%- for name in others %}
         {{ name }} = excluded.{{ name }}{{ ',' if not loop.last }}
@@ -41,6 +41,19 @@
     where stored.* is distinct from excluded.*
     {%- else %} do nothing
     {%- endif %}
+{% endmacro %}
+
+
+{#- The keys as the unique index has them. Groups may be named by texts of any length,
+    of which an index can't hold one of more than 2,700 bytes: it holds their hashes. -#}
+{% macro indexed_keys(definition, columns) %}
+    {%- set keys = definition.config['keys'] -%}
+    {%- for column in columns if column.name in keys -%}
+        {{- maintenance_schema() ~ '.digest(' ~ column.name ~ ')'
+            if definition.kind == 'accumulate' and column.type == 'text'
+            else column.name -}}
+        {{- ', ' if not loop.last -}}
+    {%- endfor -%}
 {% endmacro %}
 
 
@@ -240,7 +253,7 @@
     added as (
         insert into {{ definition.relation }} as stored
         select * from computed
-        on conflict ({{ keys | join(', ') }}) do update set
+        on conflict ({{ indexed_keys(definition, columns) }}) do update set
         {%- for column in sums %}
             {{ column.name }} = stored.{{ column.name }} + excluded.{{ column.name }}{{ ',' if not loop.last }}
         {%- endfor %}

@@ -31,14 +31,14 @@
     {% endfor %}
     {% set outcome = namespace(word='updated') %}
     {% if not exists %}
-        {% do create_relation(definition.relation, definition, expanded) %}
+        {% do create_relation(definition.relation, definition, expanded, columns) %}
         {% set outcome.word = 'created' %}
     {% elif columns != columns_of_relation(definition.relation)
         or (deployed and deployed.config['keys'] != definition.config['keys']) %}
         {% set successor = api.Relation.create(
             database=this.database, schema=this.schema,
             identifier=name_of_relation(definition.relation) ~ '__new').render() %}
-        {% do create_relation(successor, definition, expanded) %}
+        {% do create_relation(successor, definition, expanded, columns) %}
         {% do run_query("select " ~ maintenance_schema() ~ ".put_in_place('"
             ~ definition.relation ~ "', '" ~ successor ~ "')") %}
         {% set outcome.word = 'rebuilt' %}
@@ -46,7 +46,7 @@
         {% do run_query(
             'create or replace view ' ~ definition.relation ~ ' as\n' ~ definition.sql) %}
     {% else %}
-        {% do create_indexes_of(definition.relation, definition) %}
+        {% do create_indexes_of(definition.relation, definition, columns) %}
         {% do run_query(replace_rows(definition, expanded, columns)) %}
     {% endif %}
     {% do install_triggers(triggers, deployed) %}
@@ -106,12 +106,12 @@
 
 
 {#- A new relation with its rows, its unique key and its indexes. -#}
-{% macro create_relation(relation, definition, expanded) %}
+{% macro create_relation(relation, definition, expanded, columns) %}
     {% if definition.kind == 'view' %}
         {% do run_query('create view ' ~ relation ~ ' as\n' ~ definition.sql) %}
     {% else %}
         {% do run_query('create table ' ~ relation ~ ' as\n' ~ expanded.sql) %}
-        {% do create_indexes_of(relation, definition) %}
+        {% do create_indexes_of(relation, definition, columns) %}
         {#- Of a table that was never analyzed, the planner doesn't believe that it
             will stay empty. -#}
         {% if run_query('select exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
@@ -123,13 +123,13 @@
 
 {#- Makes the unique index of the keys and the indexes of the config where they are
     missing, and drops what is not in the config any more. -#}
-{% macro create_indexes_of(relation, definition) %}
+{% macro create_indexes_of(relation, definition, columns) %}
     {% set name = name_of_relation(relation) %}
     {% set wanted = {} %}
     {% do wanted.update({
         name ~ '_key_' ~ local_md5(definition.config['keys'] | string)[:8]:
             'create unique index if not exists %I on %s ('
-                ~ definition.config['keys'] | join(', ') ~ ') nulls not distinct'
+                ~ indexed_keys(definition, columns) ~ ') nulls not distinct'
     }) if definition.config['keys'] %}
     {% for index in definition.config.indexes %}
         {% do wanted.update({

@@ -64,6 +64,11 @@ exception when others then
 end
 $$;
 
+-- What an index holds in place of a text of any length.
+create or replace function {{ maintenance }}.digest(value text) returns bytea
+language sql immutable strict parallel safe
+return sha256(convert_to(value, 'UTF8'));
+
 -- Puts a relation in the place of another of other columns: views on the old one
 -- and triggers of it are made anew on the new one, and keep their grants.
 create or replace function {{ maintenance }}.put_in_place(old regclass, new regclass)

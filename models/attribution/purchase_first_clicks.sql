@@ -29,7 +29,7 @@ cross join lateral (
         clicks.click_time
     from clicks
     where
-        clicks.user_id = purchases.user_id
+        {{ same_text('clicks.user_id', 'purchases.user_id') }}
         and clicks.click_time <= purchases.purchase_time
         and clicks.click_time
         >= purchases.purchase_time - interval '{{ var("attribution_window") }}'

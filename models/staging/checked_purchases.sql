@@ -8,8 +8,9 @@
             'products': 'product_id',
         },
         indexes=[
-            '(user_id, purchase_time)',
-            '(product_id)',
+            '(' ~ indexed_text('user_id') ~ ', purchase_time) where reason is null',
+            'using hash (user_id)',
+            'using hash (product_id)',
             '(purchase_id) where reason is null',
             '(purchase_time) where reason is null',
         ],
