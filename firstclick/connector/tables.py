@@ -51,34 +51,6 @@ copy {table} (event_key, payload, kafka_partition, kafka_offset, kafka_time)
 from stdin (format binary)
 """
 
-OFFSETS = """
-select kafka_partition, kafka_offset
-from {table}
-inner join unnest(%b::int4[], %b::int8[]) as new (kafka_partition, kafka_offset)
-    using (kafka_partition, kafka_offset)
-"""
-
-DELETE = "delete from {table} where event_key = any(%b)"
-
-UPDATE = """
-update {table} as stored
-set
-    payload = new.payload,
-    kafka_partition = new.kafka_partition,
-    kafka_offset = new.kafka_offset,
-    kafka_time = timestamptz '2000-01-01 00:00:00+00'
-        + new.microseconds * interval '1 microsecond'
-from
-    unnest(%b::bytea[], %b::bytea[], %b::int4[], %b::int8[], %b::int8[]) as new
-    (event_key, payload, kafka_partition, kafka_offset, microseconds)
-where stored.event_key = new.event_key
-"""
-
-COPY = """
-copy {table} (event_key, payload, kafka_partition, kafka_offset, kafka_time)
-from stdin (format binary)
-"""
-
 COPY_TYPES = ["bytea", "bytea", "int4", "int8", "int8"]
 """The last is a time as the binary format has it, microseconds since 2000."""
 

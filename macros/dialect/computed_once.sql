@@ -7,4 +7,8 @@
 
 {% macro postgres__computed_once() -%} offset 0 {%- endmacro %}
 
-{% macro default__computed_once() -%}{%- endmacro %}
+{% macro materialize__computed_once() -%}{%- endmacro %}
+
+{% macro risingwave__computed_once() -%}
+    {{ materialize__computed_once() }}
+{%- endmacro %}

@@ -7,6 +7,10 @@
     (document->'{{ field }}')::numeric
 {%- endmacro %}
 
-{% macro default__decimal_of(field) -%}
+{% macro materialize__decimal_of(field) -%}
     (document->>'{{ field }}')::numeric
+{%- endmacro %}
+
+{% macro risingwave__decimal_of(field) -%}
+    {{ materialize__decimal_of(field) }}
 {%- endmacro %}

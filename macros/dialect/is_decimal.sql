@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 {#- The streaming engines' text of a number has no exponent within these bounds. -#}
-{% macro default__is_decimal(field, condition, places) -%}
+{% macro materialize__is_decimal(field, condition, places) -%}
     {%- set value = "(document->>'" ~ field ~ "')::numeric" -%}
     {%- set fraction = '([.]0)?' if places == 0 else '([.][0-9]{1,' ~ places ~ '})?' -%}
     case
@@ -23,4 +23,8 @@
             then {{ condition.replace('value', value) }}
         else false
     end
+{%- endmacro %}
+
+{% macro risingwave__is_decimal(field, condition, places) -%}
+    {{ materialize__is_decimal(field, condition, places) }}
 {%- endmacro %}

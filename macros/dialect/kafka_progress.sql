@@ -21,7 +21,7 @@
     group by topic
 {%- endmacro %}
 
-{% macro default__kafka_progress() -%}
+{% macro materialize__kafka_progress() -%}
     select
         'clicks' as topic,
         max(kafka_time) as newest_kafka_time,
@@ -35,4 +35,8 @@
         null::bigint as lag_messages,
         null::numeric as freshness_seconds
     from {{ ref('checked_purchases') }}
+{%- endmacro %}
+
+{% macro risingwave__kafka_progress() -%}
+    {{ materialize__kafka_progress() }}
 {%- endmacro %}

@@ -28,7 +28,11 @@
     ) as newest_minute
 {%- endmacro %}
 
-{% macro default__minutes_of_last_hour(insight) -%}
+{% macro materialize__minutes_of_last_hour(insight) -%}
     {{ context['minute_' ~ insight](
         ref('checkouts'), lasts('purchase_time', '1 hour')) }}
+{%- endmacro %}
+
+{% macro risingwave__minutes_of_last_hour(insight) -%}
+    {{ materialize__minutes_of_last_hour(insight) }}
 {%- endmacro %}

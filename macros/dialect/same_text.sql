@@ -8,8 +8,12 @@
     {{ indexed_text(one) }} = {{ indexed_text(other) }} and {{ one }} = {{ other }}
 {%- endmacro %}
 
-{% macro default__same_text(one, other) -%}
+{% macro materialize__same_text(one, other) -%}
     {{ one }} = {{ other }}
+{%- endmacro %}
+
+{% macro risingwave__same_text(one, other) -%}
+    {{ materialize__same_text(one, other) }}
 {%- endmacro %}
 
 {% macro indexed_text(column) -%}
