@@ -1,0 +1,131 @@
+"""The generator, in a process of its own so that it does not disturb the view.
+
+``python -m firstclick.demo.feed RATE DURATION BACKFILL``, DURATION ``-`` for no end;
+prints the generator's progress as a JSON object a line, and an error as its last line.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import IO
+
+import msgspec
+
+from firstclick.embedded.processes import Command
+from firstclick.errors import FirstClickError
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from generator import Progress, generate
+
+_STOP_SECONDS = 15
+
+
+class Feed:
+    """The process, as a context manager that stops it; for the thread that lives."""
+
+    def __init__(
+        self, stack: Stack, rate: float, duration: float | None, backfill_hours: float
+    ) -> None:
+        self._command = Command(
+            [
+                *(sys.executable, "-m", "firstclick.demo.feed", repr(rate)),
+                "-" if duration is None else repr(duration),
+                repr(backfill_hours),
+            ],
+            {
+                **os.environ,
+                "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+                "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
+            },
+            stack.home,
+        )
+        self.progress: Progress | None = None
+        self._complaint = "it gave no reason"
+
+    def __enter__(self) -> "Feed":
+        self._process = subprocess.Popen(
+            self._command.guarded(),
+            env=self._command.environment,
+            cwd=self._command.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process.stdout,), daemon=True
+        )
+        self._reader.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it goes on. Raises FirstClickError where it failed."""
+        code = self._process.poll()
+        if code is None:
+            return True
+        self._reader.join(1)
+        if code != 0:
+            raise FirstClickError(f"the generator ended: {self._complaint}")
+        return False
+
+    def stop(self) -> None:
+        """Ask it to end, with what it has sent acknowledged; kill it after 15 s."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(1)
+
+    def _read(self, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                try:
+                    self.progress = msgspec.json.decode(line, type=Progress)
+                except msgspec.MsgspecError:
+                    self._complaint = line.strip()
+
+
+def main(rate: str, duration: str, backfill_hours: str) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    settings = Settings.load()
+    servers = settings.kafka_bootstrap_servers
+    assert servers is not None
+    with contextlib.suppress(BrokenPipeError):
+        try:
+            progress = generate(
+                servers,
+                topic_prefix=settings.topic_prefix,
+                rate=float(rate),
+                duration=None if duration == "-" else float(duration),
+                backfill_hours=float(backfill_hours),
+                stop=stop,
+                on_progress=_tell,
+            )
+        except FirstClickError as error:
+            print(error, flush=True)
+            return 1
+        _tell(progress)
+    return 0
+
+
+def _tell(progress: Progress) -> None:
+    print(msgspec.json.encode(progress).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,310 @@
+"""One run of the demonstration, from the start of the stack to its end."""
+
+import contextlib
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from confluent_kafka import KafkaException
+from psycopg.conninfo import conninfo_to_dict
+
+from firstclick import stack as stacks
+from firstclick.connector.source import Source
+from firstclick.demo.answers import Answers
+from firstclick.demo.display import Display, display
+from firstclick.demo.feed import Feed
+from firstclick.demo.view import Frame, latency, pace
+from firstclick.demo.watch import Offsets, Snapshot, Watch
+from firstclick.embedded.processes import end
+from firstclick.errors import ServerError, SettingsError
+from firstclick.home import Step
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+
+_REFRESH_SECONDS = 0.25
+_POLL_SECONDS = 0.05
+_FIRST_SECONDS = 10.0
+_ANSWER_SECONDS = 30.0
+_CATCH_UP_SECONDS = 10.0
+_HURRY_SECONDS = 2.0
+
+
+def run(
+    settings: Settings,
+    *,
+    duration: float | None,
+    rate: float,
+    backfill_hours: float = 0,
+    shown: Display | None = None,
+) -> None:
+    """Start the stack, feed it, show its answers, and stop it again.
+
+    A stack that is up already is used and left up. It ends after ``duration`` seconds
+    of events (``rate`` a second, ``backfill_hours`` of the past before them) or at
+    SIGINT, SIGTERM or SIGHUP, which is no error. ``shown`` is what fits stdout unless
+    given. Whatever happens, no process that it started is left when it returns.
+    Raises FirstClickError.
+    """
+    _expect(0 < rate < math.inf, "rate", "above 0", rate)
+    _expect(
+        duration is None or 0 < duration < math.inf, "duration", "above 0", duration
+    )
+    _expect(0 <= backfill_hours < math.inf, "backfill", "0 or above", backfill_hours)
+    shown = shown or display()
+    with Signals() as signals:
+        try:
+            with _no_orphans():
+                last = Demo(settings, duration, rate, backfill_hours, shown).run(
+                    signals
+                )
+        except KeyboardInterrupt:
+            last = "Stopped before it was ready."
+        shown.say(last)
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP while it is open; those after the first are ignored.
+
+    They are noted, and KeyboardInterrupt inside ``interrupting`` only.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._interrupts = False
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt in this block where a signal comes, or came."""
+        self._interrupts = True
+        try:
+            if self.came:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interrupts = False
+
+    def _handle(self, number: int, frame: object) -> None:
+        if not self.came:
+            self.came = True
+            if self._interrupts:
+                raise KeyboardInterrupt
+
+    def __enter__(self) -> "Signals":
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._previous = {
+            number: signal.signal(number, self._handle) for number in numbers
+        }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+class Demo:
+    """What one run consists of."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        duration: float | None,
+        rate: float,
+        backfill_hours: float,
+        shown: Display,
+    ) -> None:
+        self._settings = settings
+        self._duration = duration
+        self._rate = rate
+        self._backfill_hours = backfill_hours
+        self._shown = shown
+        self._first: float | None = None
+        self._ran = 0.0
+
+    def run(self, signals: Signals) -> str:
+        """Run it; returns the last line, of totals."""
+        shown = self._shown
+        with contextlib.ExitStack() as running:
+            was_up = self._is_up()
+            with signals.interrupting():
+                started = self._start(running, was_up)
+            self._stack = started
+            with contextlib.ExitStack() as watching:
+                self._watch = watching.enter_context(Watch(started))
+                before = self._first_answers(signals)
+                last = self._feed_and_show(signals)
+            shown.report(last)
+            if was_up:
+                shown.say(f"Left up in {started.home}: `firstclick down` stops it.")
+            else:
+                if self._first is not None:
+                    shown.say(
+                        "First attributed checkout on screen "
+                        f"{self._first:.1f} s after the start."
+                    )
+                with shown.busy("Stopping …"):
+                    running.close()
+        return _totals(last, before, self._ran)
+
+    def _is_up(self) -> bool:
+        state = stacks.find(self._settings.home)
+        return state is not None and state.phase == "ready"
+
+    def _start(self, running: contextlib.ExitStack, was_up: bool) -> Stack:
+        shown = self._shown
+
+        def say_step(step: Step) -> None:
+            shown.say(f"{step.text}  {step.seconds:.1f} s")
+
+        if was_up:
+            up = stacks.up(self._settings)
+            started = running.enter_context(up).stack
+            shown.say(f"Uses what is up in {started.home}")
+        else:
+            up = stacks.up(self._settings, on_step=say_step)
+            with shown.busy("Starting Kafka, PostgreSQL and what is between them …"):
+                started = running.enter_context(up).stack
+        shown.say(f"Connect with  {address(started)}")
+        return started
+
+    def _first_answers(self, signals: Signals) -> Answers | None:
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while not self._watch.is_ready and not signals.came:
+            if time.monotonic() > deadline:
+                away = self._watch.snapshot().away
+                reason = away.reason if away else "it is slow"
+                raise ServerError(
+                    f"PostgreSQL was expected to answer within {_ANSWER_SECONDS:.0f} s,"
+                    f" but did not ({reason}): see `firstclick status`"
+                )
+            time.sleep(_POLL_SECONDS)
+        return self._watch.snapshot().answers
+
+    def _feed_and_show(self, signals: Signals) -> Snapshot:
+        shown, watch = self._shown, self._watch
+        frame = Frame(address(self._stack), self._rate, self._duration)
+        feed = Feed(self._stack, self._rate, self._duration, self._backfill_hours)
+        before = watch.snapshot().answers
+        with feed:
+            start = time.monotonic()
+            with shown.busy("Starting the generator …"):
+                while (
+                    not signals.came
+                    and feed.runs
+                    and not watch.snapshot().messages
+                    and time.monotonic() - start < _FIRST_SECONDS
+                ):
+                    time.sleep(_POLL_SECONDS)
+            shown.say(
+                f"Generator at {pace(self._rate)} events/s, the first of them in a "
+                f"query's answer  {time.monotonic() - start:.1f} s"
+            )
+            with shown.live(frame):
+                self._show(before)
+                while not signals.came and feed.runs:
+                    self._check_stack()
+                    time.sleep(_REFRESH_SECONDS)
+                    self._show(before)
+                feed.stop()
+                self._ran = time.monotonic() - start
+                self._catch_up(_HURRY_SECONDS if signals.came else _CATCH_UP_SECONDS)
+                return watch.snapshot()
+
+    def _show(self, before: Answers | None) -> None:
+        snapshot = self._watch.snapshot()
+        self._shown.show(snapshot)
+        now = snapshot.answers
+        if (
+            self._first is None
+            and now is not None
+            and now.revenue.attributed_checkouts
+            and now.accepted > (before.accepted if before else 0)
+        ):
+            self._first = time.time() - psutil.Process().create_time()
+
+    def _check_stack(self) -> None:
+        if not self._is_up():
+            raise ServerError(
+                f"the stack in {self._stack.home} was stopped, expected it to run "
+                "until the end: start the demonstration again"
+            )
+
+    def _catch_up(self, patience: float) -> None:
+        """Wait until the answers have all that was sent, but not for ever."""
+        deadline = time.monotonic() + patience
+        sent = self._sent()
+        while not self._watch.has_seen(sent) and time.monotonic() < deadline:
+            self._shown.show(self._watch.snapshot())
+            time.sleep(_POLL_SECONDS)
+        moment = time.monotonic()
+        while not self._watch.answered_since(moment) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def _sent(self) -> Offsets:
+        stack = self._stack
+        try:
+            with Source(stack.bootstrap_servers, stack.topic_prefix) as source:
+                found = source.high_watermarks(source.partitions())
+        except KafkaException:
+            return {}
+        return {
+            (topic, partition): offset
+            for topic, offsets in found.items()
+            for partition, offset in offsets.items()
+        }
+
+
+def address(stack: Stack) -> str:
+    """How to connect to the database from another shell, without its password."""
+    given = conninfo_to_dict(stack.database_url)
+    user, host = given.get("user", ""), given.get("host", "localhost")
+    place = f"{host}:{given.get('port', 5432)}/{given.get('dbname', user)}"
+    return f"{_command()} psql   postgresql://{user}@{place}"
+
+
+def _command() -> str:
+    program = Path(sys.argv[0])
+    if program.name != "firstclick":
+        return "firstclick"
+    with contextlib.suppress(ValueError):
+        return str(program.relative_to(os.getcwd()))
+    return str(program)
+
+
+def _totals(last: Snapshot, before: Answers | None, seconds: float) -> str:
+    p50, p99 = last.overall
+    text = f"Totals: {last.messages:,} events in {seconds:.1f} s"
+    if last.answers is not None and before is not None:
+        revenue = last.answers.revenue
+        text += (
+            f": {last.answers.accepted - before.accepted:,} accepted, "
+            f"{last.answers.rejected - before.rejected:,} rejected"
+            f"; {revenue.attributed_checkouts:,} of {revenue.checkouts:,} checkouts "
+            "of the last hour attributed"
+        )
+    if last.waiting:
+        text += f"; {last.waiting:,} events still on their way"
+    return f"{text}; freshness p50 {latency(p50)}, p99 {latency(p99)}"
+
+
+@contextlib.contextmanager
+def _no_orphans() -> Iterator[None]:
+    """End, at the end, the processes that were started in the block and still run.
+
+    There are some only where a signal came in the very moment of their start.
+    """
+    before = set(psutil.Process().children())
+    try:
+        yield
+    finally:
+        for child in set(psutil.Process().children()) - before:
+            end(child, signal.SIGTERM, 90)
+
+
+def _expect(holds: bool, name: str, form: str, value: float | None) -> None:
+    if not holds:
+        raise SettingsError(f"--{name} is {value}, expected a number {form}")
