@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 
 from generator.events import Click, Event
-from generator.malformed import MALFORMATIONS
+from generator.malformed import MALFORMATIONS, unknown_reference
 
 
 class Fate(StrEnum):
@@ -50,7 +50,9 @@ def deliveries(
     """
     chance = random.random
     encode = msgspec.json.Encoder().encode
-    malformations = list(MALFORMATIONS.values())
+    of_purchases = list(MALFORMATIONS.values())
+    # A click's user need not be known
+    of_clicks = [made for made in of_purchases if made is not unknown_reference]
     held: list[tuple[int, int, Delivery]] = []
     for number, (now, event) in enumerate(events):
         while held and held[0][0] <= now:
@@ -62,9 +64,8 @@ def deliveries(
             continue
         fate = random.choice(MESS)
         if fate is Fate.MALFORMED:
-            payload = random.choice(malformations)(
-                msgspec.structs.asdict(event), random
-            )
+            malformed = random.choice(of_clicks if topic == "clicks" else of_purchases)
+            payload = malformed(msgspec.structs.asdict(event), random)
             yield msgspec.structs.replace(delivery, payload=payload, fate=fate)
             continue
         if fate is Fate.AGAIN:
