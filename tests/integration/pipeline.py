@@ -1,0 +1,178 @@
+"""What tests ask of a whole pipeline: that it settles, and what it should hold."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from confluent_kafka import Consumer, Producer, TopicPartition
+from psycopg.rows import dict_row
+
+from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.stack import Stack
+
+PATIENCE = 60.0
+
+
+def eventually(condition: Callable[[], Any], what: str) -> None:
+    """Wait until the condition is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+class Pipeline:
+    """A running stack, its database and its topics."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.database = psycopg.connect(
+            stack.database_url,
+            autocommit=True,
+            options=f"-c search_path={stack.schema_name}",
+        )
+        self.producer = Producer(
+            {
+                "bootstrap.servers": stack.bootstrap_servers,
+                "acks": "all",
+                "message.max.bytes": 2_000_000,
+            }
+        )
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": stack.bootstrap_servers,
+                "group.id": "tests",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+
+    def close(self) -> None:
+        self.database.close()
+        self.consumer.close()
+
+    def query(self, sql: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
+        return self.database.execute(sql, parameters or None).fetchall()
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Each partition's high watermark, from Kafka itself."""
+        name = self.stack.topic_prefix + topic
+        partitions = self.consumer.list_topics(name, 10).topics[name].partitions
+        return {
+            number: self.consumer.get_watermark_offsets(
+                TopicPartition(name, number), timeout=10
+            )[1]
+            for number in partitions
+        }
+
+    def settle(self) -> None:
+        """Wait until everything that Kafka holds now has been applied and published."""
+        ends = {
+            (topic, partition): end
+            for topic in ("clicks", "purchases")
+            for partition, end in self.ends(topic).items()
+        }
+
+        def applied() -> bool:
+            read = {
+                (topic, partition): offset
+                for topic, partition, offset in self.query(
+                    "select topic, kafka_partition, next_offset from kafka_offsets"
+                )
+            }
+            return all(read.get(at, 0) >= end for at, end in ends.items())
+
+        eventually(applied, "all messages applied")
+        eventually(
+            lambda: not self.query("select from checkouts_changes limit 1"),
+            "all changes published",
+        )
+
+    def send(self, topic: str, key: bytes | None, payload: bytes | None) -> None:
+        self.producer.produce(self.stack.topic_prefix + topic, payload, key)
+        assert self.producer.flush(PATIENCE) == 0
+
+    def differences(self) -> dict[str, list[Any]]:
+        """Rows in which a relation differs from plain SQL over the raw tables.
+
+        In one snapshot every model's SQL is run anew, in dbt's order, into temporary
+        relations that read each other: what the connector and the seeds filled is all
+        that they have in common with the stored ones.
+        """
+        with psycopg.connect(self.stack.database_url) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            models = connection.execute(
+                "select relation, kind, sql from firstclick_maintenance.models"
+                " order by rank"
+            ).fetchall()
+            anew: dict[str, str] = {}
+            for relation, kind, sql in models:
+                for stored, temporary in anew.items():
+                    sql = sql.replace(stored, temporary)
+                anew[relation] = name = "pg_temp." + relation.split(".")[-1]
+                if kind == "view":
+                    statement = f"create temporary view {name} as {sql}"
+                else:
+                    statement = f"""
+                        create temporary table {name}
+                        (like {relation} including indexes);
+                        insert into {name} {sql};
+                        analyze {name}
+                    """
+                connection.execute(statement.encode())
+            differences = {}
+            for relation, temporary in anew.items():
+                sides = f"(select * from {relation})", f"(select * from {temporary})"
+                rows = connection.execute(
+                    f"""
+                    (select 'stored', t.* from ({" except all ".join(sides)}) as t)
+                    union all
+                    (select 'anew', t.* from ({" except all ".join(sides[::-1])}) as t)
+                    """.encode()
+                ).fetchmany(5)
+                if rows:
+                    differences[relation] = rows
+            connection.rollback()
+            return differences
+
+    def published(self) -> dict[str, bytes]:
+        """The last message of each key of `checkouts`, tombstones left out."""
+        name = self.stack.topic_prefix + "checkouts"
+        ends = {number: end for number, end in self.ends("checkouts").items() if end}
+        self.consumer.assign([TopicPartition(name, number, 0) for number in ends])
+        last: dict[str, bytes | None] = {}
+        while ends:
+            for message in self.consumer.consume(10_000, 1.0):
+                if message.error() is not None:
+                    ends.pop(message.partition(), None)
+                    continue
+                last[(message.key() or b"").decode()] = message.value()
+        return {key: value for key, value in last.items() if value is not None}
+
+    def checkouts(self) -> list[dict[str, Any]]:
+        with self.database.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute("select * from checkouts").fetchall()
+
+    def dbt(
+        self, *arguments: str, project: Path = PROJECT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run dbt on the pipeline; its target folder is its own."""
+        return subprocess.run(
+            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments],
+            cwd=project,
+            env={
+                **os.environ,
+                **postgres_environment(self.stack.database_url),
+                "FIRSTCLICK_SCHEMA": self.stack.schema_name,
+                "DBT_TARGET_PATH": str(self.stack.home / "target"),
+                "DBT_LOG_PATH": str(self.stack.home / "logs"),
+            },
+            text=True,
+            capture_output=True,
+            check=False,
+        )
