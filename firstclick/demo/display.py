@@ -81,13 +81,13 @@ class Terminal:
         if self._live is not None and self._frame is not None:
             width, height = self._console.size
             lines = view(snapshot, self._frame, width, height)
-            self._live.update(_group(lines), refresh=True)
+            self._live.update(group(lines), refresh=True)
 
     def report(self, snapshot: Snapshot) -> None:
         if snapshot.answers is not None:
             width = min(self._console.width, _WIDTH)
             lines = summary(snapshot.answers, width, ascii_only=self._is_ascii)
-            self._console.print(_group([Text(), *lines, Text()]))
+            self._console.print(group([Text(), *lines, Text()]))
 
     @property
     def _is_ascii(self) -> bool:
@@ -149,7 +149,8 @@ def _line(snapshot: Snapshot, frame: Frame) -> str:
     return text
 
 
-def _group(lines: Lines) -> Group:
+def group(lines: Lines) -> Group:
+    """Lines as one thing to print, none of them wrapped."""
     for line in lines:
         line.no_wrap = True
         line.overflow = "crop"

@@ -124,6 +124,7 @@ class Demo:
         self._shown = shown
         self._first: float | None = None
         self._ran = 0.0
+        self._before: Answers | None = None
 
     def run(self, signals: Signals) -> str:
         """Run it; returns the last line, of totals."""
@@ -135,7 +136,7 @@ class Demo:
             self._stack = started
             with contextlib.ExitStack() as watching:
                 self._watch = watching.enter_context(Watch(started))
-                before = self._first_answers(signals)
+                self._before = self._first_answers(signals)
                 last = self._feed_and_show(signals)
             shown.report(last)
             if was_up:
@@ -148,7 +149,7 @@ class Demo:
                     )
                 with shown.busy("Stopping …"):
                     running.close()
-        return _totals(last, before, self._ran)
+        return _totals(last, self._before, self._ran)
 
     def _is_up(self) -> bool:
         state = stacks.find(self._settings.home)
@@ -172,6 +173,7 @@ class Demo:
         return started
 
     def _first_answers(self, signals: Signals) -> Answers | None:
+        """What was there before, with all that Kafka holds from an earlier run."""
         deadline = time.monotonic() + _ANSWER_SECONDS
         while not self._watch.is_ready and not signals.came:
             if time.monotonic() > deadline:
@@ -182,13 +184,17 @@ class Demo:
                     f" but did not ({reason}): see `firstclick status`"
                 )
             time.sleep(_POLL_SECONDS)
+        sent = self._sent()
+        if not self._watch.has_seen(sent):
+            with self._shown.busy("Catching up with earlier events …"):
+                self._catch_up(sent, deadline, signals)
+        self._watch.begin()
         return self._watch.snapshot().answers
 
     def _feed_and_show(self, signals: Signals) -> Snapshot:
         shown, watch = self._shown, self._watch
         frame = Frame(address(self._stack), self._rate, self._duration)
         feed = Feed(self._stack, self._rate, self._duration, self._backfill_hours)
-        before = watch.snapshot().answers
         with feed:
             start = time.monotonic()
             with shown.busy("Starting the generator …"):
@@ -199,22 +205,25 @@ class Demo:
                     and time.monotonic() - start < _FIRST_SECONDS
                 ):
                     time.sleep(_POLL_SECONDS)
+            if signals.came:
+                return watch.snapshot()
             shown.say(
                 f"Generator at {pace(self._rate)} events/s, the first of them in a "
                 f"query's answer  {time.monotonic() - start:.1f} s"
             )
             with shown.live(frame):
-                self._show(before)
+                self._show()
                 while not signals.came and feed.runs:
                     self._check_stack()
                     time.sleep(_REFRESH_SECONDS)
-                    self._show(before)
+                    self._show()
                 feed.stop()
-                self._ran = time.monotonic() - start
-                self._catch_up(_HURRY_SECONDS if signals.came else _CATCH_UP_SECONDS)
+                self._ran = feed.progress.seconds if feed.progress else 0.0
+                patience = _HURRY_SECONDS if signals.came else _CATCH_UP_SECONDS
+                self._catch_up(self._sent(), time.monotonic() + patience)
                 return watch.snapshot()
 
-    def _show(self, before: Answers | None) -> None:
+    def _show(self) -> None:
         snapshot = self._watch.snapshot()
         self._shown.show(snapshot)
         now = snapshot.answers
@@ -222,7 +231,7 @@ class Demo:
             self._first is None
             and now is not None
             and now.revenue.attributed_checkouts
-            and now.accepted > (before.accepted if before else 0)
+            and now.accepted > (self._before.accepted if self._before else 0)
         ):
             self._first = time.time() - psutil.Process().create_time()
 
@@ -233,15 +242,17 @@ class Demo:
                 "until the end: start the demonstration again"
             )
 
-    def _catch_up(self, patience: float) -> None:
-        """Wait until the answers have all that was sent, but not for ever."""
-        deadline = time.monotonic() + patience
-        sent = self._sent()
-        while not self._watch.has_seen(sent) and time.monotonic() < deadline:
+    def _catch_up(
+        self, sent: Offsets, deadline: float, signals: Signals | None = None
+    ) -> None:
+        """Wait until the answers have all that was sent, but no longer."""
+        moment = math.inf
+        while time.monotonic() < deadline and not (signals and signals.came):
+            if moment == math.inf and self._watch.has_seen(sent):
+                moment = time.monotonic()
+            if self._watch.answered_since(moment):
+                return
             self._shown.show(self._watch.snapshot())
-            time.sleep(_POLL_SECONDS)
-        moment = time.monotonic()
-        while not self._watch.answered_since(moment) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
     def _sent(self) -> Offsets:
@@ -277,7 +288,7 @@ def _command() -> str:
 
 def _totals(last: Snapshot, before: Answers | None, seconds: float) -> str:
     p50, p99 = last.overall
-    text = f"Totals: {last.messages:,} events in {seconds:.1f} s"
+    text = f"Totals: {last.messages:,} messages in {seconds:.1f} s"
     if last.answers is not None and before is not None:
         revenue = last.answers.revenue
         text += (

@@ -63,8 +63,11 @@ def view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> Lines:
             lines.append(Text())
             spare -= 1
         lines += part
-    lines += [Text()] * max(0, height - len(lines) - len(footer))
-    return [*lines, *footer][:height]
+    lines += [Text() for _ in range(height - len(lines) - len(footer))]
+    shown = [*lines, *footer][:height]
+    for line in shown:
+        line.truncate(width)
+    return shown
 
 
 def summary(answers: Answers, width: int, *, ascii_only: bool = False) -> Lines:
@@ -115,8 +118,8 @@ def _footer(snapshot: Snapshot, frame: Frame, width: int) -> Text:
 
 def _line(left: str, right: str, width: int, style: str) -> Text:
     if len(left) + len(right) > width:
-        left = left[: max(0, width - len(right) - 2)].rstrip() + " "
-    return Text(left + right.rjust(width - len(left)), style)
+        right = ""
+    return Text(left[:width] + right.rjust(width - len(left)), style)
 
 
 def _clock(seconds: float) -> str:

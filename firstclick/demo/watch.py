@@ -9,6 +9,7 @@ every 20 ms; what passes until then is part of the figure, which is thus never t
 small. Kafka's clock and ours must agree.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -35,6 +36,8 @@ _PROBE_IDLE, _ANSWER_IDLE = 3, 9
 
 _RETRY_SECONDS = 0.5
 _SILENT_SECONDS = 2.0
+_NO_HEARTBEAT_SECONDS = 4.0
+"""The connector compares with Kafka every second."""
 
 _PROBE = """
 with seen as (
@@ -47,6 +50,7 @@ select
     kafka_offsets.kafka_partition,
     kafka_offsets.next_offset,
     kafka_offsets.high_watermark,
+    extract(epoch from clock_timestamp() - kafka_offsets.checked_at)::float8 as silent,
     fresh.kafka_time,
     fresh.messages
 from kafka_offsets
@@ -88,7 +92,7 @@ class Away:
 class Snapshot:
     """All that a view shows.
 
-    ``messages`` were stored since the watch began, the first of them ``seconds`` ago,
+    ``messages`` were stored since ``begin``, the first of them ``seconds`` ago,
     and ``pace`` a second lately; ``waiting`` are in Kafka only. Percentiles are in
     milliseconds, over the last minute and ``overall``.
     """
@@ -113,14 +117,12 @@ class Watch:
         self._lock = threading.Lock()
         self._seen: Offsets = {}
         self._waiting = 0
-        self._messages = 0
-        self._freshness = Freshness()
         self._answers: Answers | None = None
         self._asked = 0.0
         self._away: dict[str, tuple[str, float]] = {}
         self._pending: float | None = None
-        self._begin: float | None = None
-        self._counts = deque([(time.monotonic(), 0)])
+        self._silent_since = math.inf
+        self.begin()
         self._threads = [
             threading.Thread(target=self._keep, args=(work,), name=name, daemon=True)
             for name, work in (("probe", self._probe), ("ask", self._ask))
@@ -136,6 +138,14 @@ class Watch:
         for thread in self._threads:
             thread.join(2)
 
+    def begin(self) -> None:
+        """Count from now on."""
+        with self._lock:
+            self._began: float | None = None
+            self._messages = 0
+            self._freshness = Freshness()
+            self._counts = deque([(time.monotonic(), 0)])
+
     def snapshot(self) -> Snapshot:
         """What is known now."""
         with self._lock:
@@ -145,7 +155,7 @@ class Watch:
             since, messages = self._counts[0]
             p50, p99 = self._freshness.last_minute(now, 0.5, 0.99)
             return Snapshot(
-                seconds=now - (self._begin or now),
+                seconds=now - (self._began or now),
                 messages=self._messages,
                 pace=(self._messages - messages) / max(now - since, 1.0),
                 waiting=self._waiting,
@@ -176,6 +186,8 @@ class Watch:
         away = list(self._away.values())
         if self._pending is not None and now - self._pending > _SILENT_SECONDS:
             away.append(("PostgreSQL does not answer", self._pending))
+        if now - self._silent_since > _NO_HEARTBEAT_SECONDS and not away:
+            away.append(("Kafka or the connector is away", self._silent_since))
         if not away:
             return None
         reason, since = min(away, key=lambda each: each[1])
@@ -244,8 +256,10 @@ class Watch:
             now = time.monotonic()
             offsets: Offsets = {}
             waiting: Offsets = {}
-            for topic, partition, offset, watermark, kafka_time, messages in rows:
+            silent = 0.0
+            for topic, partition, offset, watermark, age, kafka_time, messages in rows:
                 offsets[topic, partition] = offset
+                silent = max(silent, age)
                 waiting[topic, partition] = max(0, watermark - offset)
                 if kafka_time is not None:
                     self._freshness.add(now, arrived - kafka_time, messages)
@@ -253,11 +267,12 @@ class Watch:
                 max(0, offset - self._seen.get(at, offset))
                 for at, offset in offsets.items()
             )
-            if self._begin is None and self._messages:
-                self._begin = now
+            if self._began is None and self._messages:
+                self._began = now
             self._seen.update(offsets)
             self._pending = None
             self._away.pop("probe", None)
+            self._silent_since = now - silent
             self._waiting = sum(waiting.values())
             if now - self._counts[-1][0] > 0.1:
                 self._counts.append((now, self._messages))
