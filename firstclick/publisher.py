@@ -38,8 +38,12 @@ from (
     order by change_id
     limit %b
 ) as changes
-left join {schema}.checkouts_topic as current
-    on current.purchase_id = changes.purchase_id
+left join lateral (
+    select * from {schema}.checkouts_topic as published
+    where published.purchase_id = changes.purchase_id
+    -- Keeps the look-up by index, whatever the planner expects
+    offset 0
+) as current on true
 order by changes.change_id
 """
 

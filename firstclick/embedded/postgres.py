@@ -48,6 +48,9 @@ work_mem = '32MB'
 maintenance_work_mem = '256MB'
 # Queries are short or incremental: compiling them costs more than it saves
 jit = off
+random_page_cost = 1.1
+# Large samples of tables that fill this fast would cost as much as filling them
+default_statistics_target = 10
 
 wal_level = minimal
 max_wal_senders = 0
