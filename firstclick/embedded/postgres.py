@@ -58,11 +58,10 @@ max_wal_size = '3GB'
 min_wal_size = '256MB'
 checkpoint_timeout = '15min'
 
-# Tables that only grow and shrink at their ends: little and often
-autovacuum_naptime = '5s'
-autovacuum_vacuum_insert_scale_factor = 0.1
+# Groups' sums are updated with every batch: vacuumed little and often
+autovacuum_naptime = '10s'
 autovacuum_vacuum_scale_factor = 0.05
-autovacuum_analyze_scale_factor = 0.05
+autovacuum_analyze_scale_factor = 0.2
 autovacuum_vacuum_cost_limit = 1000
 
 log_line_prefix = '%m [%p] %u@%d '
