@@ -1,0 +1,32 @@
+{#- No import CTE of stg_clicks: PostgreSQL can't look up by index in a WITH. -#}
+with checkouts as (
+    select * from {{ ref('checkouts') }}
+)
+
+select
+    checkouts.purchase_id,
+    checkouts.click_id,
+    checkouts.click_time,
+    first_clicks.click_id as first_click_id,
+    first_clicks.click_time as first_click_time
+from checkouts
+left join lateral (
+    select
+        clicks.click_id,
+        clicks.click_at,
+        clicks.source,
+        clicks.click_time
+    from {{ ref('stg_clicks') }} as clicks
+    where
+        {{ same_text('clicks.user_id', 'checkouts.user_id') }}
+        and clicks.click_time <= checkouts.purchase_time
+        and clicks.click_time
+        >= checkouts.purchase_time - interval '{{ var("attribution_window") }}'
+    order by clicks.click_time, clicks.click_id
+    limit 1
+) as first_clicks on true
+where
+    checkouts.click_id is distinct from first_clicks.click_id
+    or checkouts.click_at is distinct from first_clicks.click_at
+    or checkouts.source is distinct from first_clicks.source
+    or checkouts.click_time is distinct from first_clicks.click_time

@@ -1,0 +1,45 @@
+{#- RisingWave's view is of its last barrier's time, not of this statement's. -#}
+{{ config(enabled=target.name != 'risingwave') }}
+
+with checkouts as (
+    select * from {{ ref('checkouts') }}
+),
+
+actual as (
+    select * from {{ ref('last_hour_categories') }}
+),
+
+expected as (
+    select
+        category,
+        count(*) as checkouts,
+        sum(quantity)::bigint as units,
+        sum(total_cost) as revenue
+    from checkouts
+    where
+        payment_status = 'success'
+        and {{ lasts('purchase_time', '1 hour') }}
+    group by category
+),
+
+missing as (
+    select * from expected
+    except all
+    select * from actual
+),
+
+surplus as (
+    select * from actual
+    except all
+    select * from expected
+)
+
+select
+    'missing' as problem,
+    missing.*
+from missing
+union all
+select
+    'surplus' as problem,
+    surplus.*
+from surplus

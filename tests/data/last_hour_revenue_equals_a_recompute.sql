@@ -1,0 +1,49 @@
+{#- RisingWave's view is of its last barrier's time, not of this statement's. -#}
+{{ config(enabled=target.name != 'risingwave') }}
+
+with checkouts as (
+    select * from {{ ref('checkouts') }}
+),
+
+actual as (
+    select * from {{ ref('last_hour_revenue') }}
+),
+
+expected as (
+    select
+        count(*) as checkouts,
+        coalesce(sum(quantity), 0)::bigint as units,
+        coalesce(sum(total_cost), 0) as revenue,
+        coalesce(sum(profit), 0) as profit,
+        count(click_id) as attributed_checkouts,
+        coalesce(sum(case when click_id is not null then total_cost end), 0)
+            as attributed_revenue,
+        coalesce(sum(case when click_id is not null then profit end), 0)
+            as attributed_profit
+    from checkouts
+    where
+        payment_status = 'success'
+        and {{ lasts('purchase_time', '1 hour') }}
+),
+
+missing as (
+    select * from expected
+    except all
+    select * from actual
+),
+
+surplus as (
+    select * from actual
+    except all
+    select * from expected
+)
+
+select
+    'missing' as problem,
+    missing.*
+from missing
+union all
+select
+    'surplus' as problem,
+    surplus.*
+from surplus

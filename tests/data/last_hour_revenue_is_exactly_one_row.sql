@@ -1,0 +1,3 @@
+select count(*) as how_many
+from {{ ref('last_hour_revenue') }}
+having count(*) <> 1
