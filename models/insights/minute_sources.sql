@@ -1,4 +1,10 @@
-{{ config(delta='accumulate', keys=['minute', 'source', 'is_advertisement'], count='checkouts') }}
+{{
+    config(
+        delta='accumulate',
+        keys=['minute', 'source', 'is_advertisement'],
+        count='checkouts',
+    )
+}}
 
 with minutes as (
     {{ minute_sources(ref('checkouts')) }}

@@ -29,14 +29,14 @@ select
     {{ text_of('event_key') }} as event_key,
     {{ text_of('payload') }} as payload,
     reason,
-    case when reason is null then document->>'purchase_id' end as purchase_id,
-    case when reason is null then document->>'user_id' end as user_id,
-    case when reason is null then document->>'product_id' end as product_id,
-    case when reason is null then document->>'payment_method' end as payment_method,
-    case when reason is null then document->>'payment_status' end as payment_status,
+    case when reason is null then document ->> 'purchase_id' end as purchase_id,
+    case when reason is null then document ->> 'user_id' end as user_id,
+    case when reason is null then document ->> 'product_id' end as product_id,
+    case when reason is null then document ->> 'payment_method' end as payment_method,
+    case when reason is null then document ->> 'payment_status' end as payment_status,
     case
-        when reason is null and document->>'payment_status' = 'failure'
-            then document->>'description'
+        when reason is null and document ->> 'payment_status' = 'failure'
+            then document ->> 'description'
     end as failure_reason,
     case
         when reason is null then {{ decimal_of('quantity') }}::bigint
