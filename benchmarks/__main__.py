@@ -1,0 +1,92 @@
+"""The command line of the benchmark."""
+
+import signal
+import sys
+from enum import StrEnum, auto
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.copying import copy
+from benchmarks.findings import Section
+from benchmarks.holding import flat_and_psql
+from benchmarks.latency import latency
+from benchmarks.report import save, show
+from benchmarks.throughput import throughput
+from firstclick.errors import FirstClickError
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+class Name(StrEnum):
+    """The sections."""
+
+    THROUGHPUT = auto()
+    LATENCY = auto()
+    COPY = auto()
+    FLAT = auto()
+    PSQL = auto()
+
+
+def bench(
+    sections: Annotated[
+        list[Name] | None, typer.Argument(help="What to measure; all unless named.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A short try; nothing is saved in docs/.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to save.", show_default="docs/, none with --quick"),
+    ] = None,
+) -> None:
+    """Measure throughput, latency and cost, each on a stack of its own."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(highlight=False)
+    wanted = set(sections or Name)
+    done: list[Section] = []
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    try:
+        for name, measure in (
+            (Name.THROUGHPUT, throughput),
+            (Name.LATENCY, latency),
+            (Name.COPY, copy),
+        ):
+            if name in wanted:
+                done.append(measure(quick, say))
+        if wanted & {Name.FLAT, Name.PSQL}:
+            done += flat_and_psql(
+                quick, say, flat=Name.FLAT in wanted, psql=Name.PSQL in wanted
+            )
+    finally:
+        if done:
+            show(done, console)
+    target = output or (None if quick else DOCS)
+    if target is not None:
+        for path in save(done, target):
+            say(f"Saved {path}")
+
+
+def main() -> int:
+    """Run it; an error is one line on stderr and status 1."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(bench)
+    try:
+        return app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        print(f"bench: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
+    except FirstClickError as error:
+        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

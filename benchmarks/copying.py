@@ -1,0 +1,148 @@
+"""What the pipeline costs beyond storing the same rows."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from statistics import median
+
+from psycopg import Connection, sql
+
+from benchmarks.findings import Section
+from benchmarks.shop_events import messages
+from benchmarks.stage import Stage, staged
+from firstclick.connector.batch import POSTGRES_EPOCH, Progress, Row, TopicBatch
+from firstclick.connector.binary import encode
+from firstclick.connector.source import MOST_MESSAGES, TOPICS
+from firstclick.connector.tables import COPY, Tables
+from firstclick.worker import Stop
+
+MOST_TIMES = 10
+DENSITY = 1_000
+"""Events in a second of the shop's time."""
+
+_PARTITION = 1_000_000
+"""One that Kafka does not have, so that the stack's connector leaves it alone."""
+
+BARE = """
+create schema bare;
+create table bare.raw_clicks (
+    event_key bytea,
+    payload bytea,
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_time timestamptz
+);
+create table bare.raw_purchases (like bare.raw_clicks)
+"""
+
+
+def copy(quick: bool, say: Callable[[str], None]) -> Section:
+    """Time the connector's transaction against a bare COPY of the same rows.
+
+    Batches of 5,000 events, each written both ways, in turns, by the same session
+    over TCP to the same server, neither waiting for the disk at commit. Counted is
+    the time from begin to commit's answer, encoding the rows included: for the
+    pipeline the connector's own code, so looking for keys that are there already,
+    COPY into raw_clicks and raw_purchases with their indexes, every trigger and
+    model, and the offsets; for the bare one COPY of the rows, the messages' keys,
+    payloads, offsets and times, into two tables that have no index, constraint or
+    trigger and were committed before, so that both write ahead. Kafka's part is not
+    in it. The publisher runs alongside, for the pipeline's share of both.
+    """
+    section = Section("copy")
+    rounds, held = (10, 20) if quick else (60, 100)
+    with staged() as stage, stage.connect() as connection:
+        writer = _Writer(connection, stage)
+        batches = _batches()
+        say(f"{held * MOST_MESSAGES:,} events to begin with")
+        for batch in islice(batches, held):
+            writer.pipeline(batch)
+        say(f"{rounds} batches of {MOST_MESSAGES:,} events, both ways")
+        bare, pipeline = [], []
+        for number, batch in enumerate(islice(batches, rounds)):
+            if number % 2:
+                bare.append(writer.bare(batch))
+            pipeline.append(writer.pipeline(batch))
+            if not number % 2:
+                bare.append(writer.bare(batch))
+    of_event = 1e6 / MOST_MESSAGES
+    section.add("bare COPY, median", median(bare) * of_event, "µs/event")
+    section.add("pipeline, median", median(pipeline) * of_event, "µs/event")
+    ratio = median(pipeline) / median(bare)
+    section.add(
+        "pipeline by bare COPY",
+        ratio,
+        "times",
+        target=f"≤ {MOST_TIMES}",
+        met=ratio <= MOST_TIMES,
+    )
+    section.series["bare_microseconds_per_event"] = [
+        round(seconds * of_event, 2) for seconds in bare
+    ]
+    section.series["pipeline_microseconds_per_event"] = [
+        round(seconds * of_event, 2) for seconds in pipeline
+    ]
+    return section
+
+
+class _Writer:
+    """Both ways to store a batch; each returns its seconds."""
+
+    def __init__(self, connection: Connection, stage: Stage) -> None:
+        handlers = [(n, signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGINT)]
+        log = logging.getLogger(__name__)
+        self._tables = Tables(connection, stage.stack.schema_name, Stop(), log)
+        for number, handler in handlers:
+            signal.signal(number, handler)
+        self._connection = connection
+        self._offsets = dict.fromkeys(TOPICS, 0)
+        connection.execute(BARE)
+        with self._tables.transaction():
+            for topic in TOPICS:
+                self._tables.add_offset(topic, _PARTITION, 0, 0)
+
+    def pipeline(self, batch: dict[str, list[Row]]) -> float:
+        changes = {
+            topic: TopicBatch({row[0]: row for row in rows if row[0] is not None})
+            for topic, rows in batch.items()
+        }
+        progress = [
+            (topic, _PARTITION, Progress(self._offsets[topic], end, end, rows[-1][4]))
+            for topic, rows in batch.items()
+            for end in [rows[-1][3] + 1]
+        ]
+        start = time.perf_counter()
+        with self._tables.transaction():
+            self._tables.write(changes)
+            self._tables.advance(progress, 0.0)
+        seconds = time.perf_counter() - start
+        self._offsets = {topic: rows[-1][3] + 1 for topic, rows in batch.items()}
+        return seconds
+
+    def bare(self, batch: dict[str, list[Row]]) -> float:
+        start = time.perf_counter()
+        with self._connection.transaction():
+            for topic, rows in batch.items():
+                statement = sql.SQL(COPY).format(
+                    table=sql.Identifier("bare", f"raw_{topic}")
+                )
+                with self._connection.cursor().copy(statement) as copying:
+                    copying.write(encode(rows))
+        return time.perf_counter() - start
+
+
+def _batches() -> Iterator[dict[str, list[Row]]]:
+    stream = messages(time.time() - 3600, DENSITY, seed=1)
+    offsets = dict.fromkeys(TOPICS, 0)
+    while True:
+        batch: dict[str, list[Row]] = {topic: [] for topic in TOPICS}
+        for message in islice(stream, MOST_MESSAGES):
+            offset = offsets[message.topic]
+            offsets[message.topic] += 1
+            kafka_time = message.at * 1000 - POSTGRES_EPOCH
+            batch[message.topic].append(
+                (message.key, message.payload, _PARTITION, offset, kafka_time)
+            )
+        yield batch

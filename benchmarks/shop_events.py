@@ -1,0 +1,23 @@
+"""The generator's messages, taken from it without the clock."""
+
+from collections.abc import Iterator
+from random import Random
+
+from generator import Delivery, Product, Shop, User, deliveries, read_rows
+from generator.seeds import SEEDS
+
+MESS = 0.01
+
+
+def messages(start: float, rate: float, seed: int) -> Iterator[Delivery]:
+    """What happens in the shop from ``start`` (seconds since 1970) on, endlessly.
+
+    ``rate`` is events a second of the shop's time.
+    """
+    shop = Shop(
+        seed,
+        read_rows(SEEDS / "users.csv", User),
+        read_rows(SEEDS / "products.csv", Product),
+    )
+    events = shop.events(start, float("inf"), rate)
+    return deliveries(events, Random(seed), MESS)
