@@ -21,8 +21,8 @@
         {% set triggers = maintaining_triggers(definition, expanded, columns, models) %}
     {% endif %}
     {% set triggers_hash = local_md5(triggers | string ~ definition.config.indexes | string) %}
-    {% if same and deployed.triggers_hash == triggers_hash
-        and triggers_are_in_place(triggers.triggers) %}
+    {% set in_place = triggers_are_in_place(triggers.triggers) %}
+    {% if same and in_place and deployed.triggers_hash == triggers_hash %}
         {{ return('unchanged') }}
     {% endif %}
 
@@ -43,11 +43,17 @@
             ~ definition.relation ~ "', '" ~ successor ~ "')") %}
         {% set outcome.word = 'rebuilt' %}
     {% elif definition.kind == 'view' %}
-        {% do run_query(
-            'create or replace view ' ~ definition.relation ~ ' as\n' ~ definition.sql) %}
+        {#- Where only what it reads has changed, the view itself stays: to lock two
+            views at once could be a deadlock with a reader of both. -#}
+        {% if not deployed or deployed.sql != definition.sql %}
+            {% do run_query(
+                'create or replace view ' ~ definition.relation ~ ' as\n' ~ definition.sql) %}
+        {% endif %}
     {% else %}
         {% do create_indexes_of(definition.relation, definition, columns) %}
-        {% do run_query(replace_rows(definition, expanded, columns)) %}
+        {% if not same or not in_place %}
+            {% do run_query(replace_rows(definition, expanded, columns)) %}
+        {% endif %}
     {% endif %}
     {% do install_triggers(triggers, deployed) %}
     {% do run_query(remember_model(

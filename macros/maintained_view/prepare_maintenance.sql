@@ -69,64 +69,69 @@ create or replace function {{ maintenance }}.digest(value text) returns bytea
 language sql immutable strict parallel safe
 return sha256(convert_to(value, 'UTF8'));
 
--- Puts a relation in the place of another of other columns: views on the old one
--- and triggers of it are made anew on the new one, and keep their grants.
+-- Puts a relation in the place of another of other columns. Views on the old one and
+-- triggers of it are made anew on the new one, with their grants. Relations are locked
+-- as their readers lock them, a view before what it reads.
 create or replace function {{ maintenance }}.put_in_place(old regclass, new regclass)
 returns void language plpgsql as $$
 declare
     name text := (select relname from pg_class where oid = old);
+    kinds jsonb := '{"r": "table", "v": "view"}';
+    dropping text[];
+    making text[];
     statement text;
-    statements text[];
 begin
-    with recursive dependents as (
+    with recursive readers as (
         select old::oid as relation, 0 as depth
         union
-        select pg_rewrite.ev_class, dependents.depth + 1
-        from dependents
-        inner join pg_depend on pg_depend.refobjid = dependents.relation
+        select pg_rewrite.ev_class, readers.depth + 1
+        from readers
+        inner join pg_depend on pg_depend.refobjid = readers.relation
         inner join pg_rewrite on pg_rewrite.oid = pg_depend.objid
         where pg_depend.classid = 'pg_rewrite'::regclass
-            and pg_rewrite.ev_class <> dependents.relation
+            and pg_rewrite.ev_class <> readers.relation
     ),
     relations as (
-        select relation, max(depth) as depth from dependents group by relation
+        select
+            relation,
+            relation::regclass::text as named,
+            depth,
+            relkind::text as kind,
+            relowner as owner,
+            relacl as acl
+        from (
+            select relation, max(depth) as depth from readers group by relation
+        ) as deepest
+        inner join pg_class on pg_class.oid = deepest.relation
     ),
     remade as (
-        select
-            depth,
-            1 as step,
-            format(
-                'create view %s as %s', relation::regclass, pg_get_viewdef(relation)
-            ) as statement
+        select depth, 1 as step, format(
+            'create view %s as %s', named, pg_get_viewdef(relation)
+        ) as statement
         from relations where depth > 0
         union all
         select 0, 1, pg_get_triggerdef(oid)
         from pg_trigger where tgrelid = old and not tgisinternal
         union all
-        select
-            depth,
-            2,
-            format(
-                'grant %s on %s to %s', acl.privilege_type, relation::regclass,
-                coalesce(quote_ident(pg_get_userbyid(nullif(acl.grantee, 0))), 'public')
-            )
-        from relations
-        inner join pg_class on pg_class.oid = relations.relation,
-            aclexplode(pg_class.relacl) as acl
-        where acl.grantee <> pg_class.relowner
+        select depth, 2, format(
+            'grant %s on %s to %s', granted.privilege_type, named,
+            coalesce(quote_ident(pg_get_userbyid(nullif(granted.grantee, 0))), 'public')
+        )
+        from relations, aclexplode(acl) as granted
+        where granted.grantee <> owner
     )
-    select array_agg(remade.statement order by depth, step) into statements from remade;
-    execute format(
-        'drop %s %s cascade',
-        case (select relkind from pg_class where oid = old)
-            when 'v' then 'view' else 'table'
-        end, old
-    );
+    select
+        (select array_agg(format('drop %s %s', kinds ->> kind, named)
+            order by depth desc) from relations),
+        (select array_agg(remade.statement order by depth, step) from remade)
+    into dropping, making;
+
+    foreach statement in array dropping loop
+        execute statement;
+    end loop;
     execute format(
         'alter %s %s rename to %I',
-        case (select relkind from pg_class where oid = new)
-            when 'v' then 'view' else 'table'
-        end, new, name
+        kinds ->> (select relkind::text from pg_class where oid = new), new, name
     );
     for statement in
         select format(
@@ -139,7 +144,7 @@ begin
     loop
         execute statement;
     end loop;
-    foreach statement in array coalesce(statements, '{}') loop
+    foreach statement in array coalesce(making, '{}') loop
         execute statement;
     end loop;
 end

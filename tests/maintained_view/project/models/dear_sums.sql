@@ -1,0 +1,6 @@
+{{ config(materialized='view') }}
+
+select
+    count(*) as sales,
+    sum(amount) as amount
+from {{ ref('dear_sales') }}
