@@ -143,7 +143,7 @@ class Kafka:
             jars,
             "-Xmx128m",
             "kafka.tools.StorageTool",
-            *("format", "-t", cluster, "-c", "server.properties"),
+            *("format", f"--cluster-id={cluster}", "-c", "server.properties"),
         ).run()
         if result.returncode != 0:
             lines = result.stdout.strip().splitlines() or ["no reason given"]
