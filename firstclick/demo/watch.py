@@ -4,9 +4,9 @@ Freshness here is the time from a message's arrival in Kafka (the time that the 
 stamped on it) until a query returned that it is in the tables, where all relations have
 it, as they are brought up to date in the same transaction. Every message that the
 connector stores while we watch is counted, one that waited for a database that was
-away as well. The query comes after each commit that announces itself, and at least
-every 20 ms; what passes until then is part of the figure, which is thus never too
-small. Kafka's clock and ours must agree.
+away as well. The query comes after each commit that announces itself, and every
+20 ms, or three times as long as it took; what passes until then is part of the figure,
+which is thus never too small. Kafka's clock and ours must agree.
 """
 
 import math
@@ -36,8 +36,8 @@ _PROBE_IDLE, _ANSWER_IDLE = 3, 9
 
 _RETRY_SECONDS = 0.5
 _SILENT_SECONDS = 2.0
-_NO_HEARTBEAT_SECONDS = 4.0
-"""The connector compares with Kafka every second."""
+_NO_HEARTBEAT_SECONDS = 5.0
+"""The connector compares with Kafka every second, but not in the middle of a batch."""
 
 _PROBE = """
 with seen as (
@@ -256,10 +256,10 @@ class Watch:
             now = time.monotonic()
             offsets: Offsets = {}
             waiting: Offsets = {}
-            silent = 0.0
+            silent = math.inf
             for topic, partition, offset, watermark, age, kafka_time, messages in rows:
                 offsets[topic, partition] = offset
-                silent = max(silent, age)
+                silent = min(silent, age)
                 waiting[topic, partition] = max(0, watermark - offset)
                 if kafka_time is not None:
                     self._freshness.add(now, arrived - kafka_time, messages)
@@ -272,7 +272,7 @@ class Watch:
             self._seen.update(offsets)
             self._pending = None
             self._away.pop("probe", None)
-            self._silent_since = now - silent
+            self._silent_since = now - silent if rows else math.inf
             self._waiting = sum(waiting.values())
             if now - self._counts[-1][0] > 0.1:
                 self._counts.append((now, self._messages))
