@@ -215,8 +215,9 @@ def demo(
         float | None, typer.Option(help="Seconds.", show_default="until Ctrl-C")
     ] = None,
     rate: Annotated[float, typer.Option(help="Events a second.")] = 500,
+    backfill: Annotated[float, typer.Option(help="Hours of past events first.")] = 0,
 ) -> None:
     """Start everything, feed it, and watch the answers live."""
     from firstclick import demo
 
-    demo.run(Settings.load(), duration=duration, rate=rate)
+    demo.run(Settings.load(), duration=duration, rate=rate, backfill_hours=backfill)
