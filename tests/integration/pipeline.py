@@ -152,6 +152,8 @@ class Pipeline:
                     ends.pop(message.partition(), None)
                     continue
                 last[(message.key() or b"").decode()] = message.value()
+        # Else a look-up of offsets waits behind a fetch that waits for messages
+        self.consumer.unassign()
         return {key: value for key, value in last.items() if value is not None}
 
     def checkouts(self) -> list[dict[str, Any]]:
