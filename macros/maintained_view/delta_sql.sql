@@ -50,10 +50,16 @@
     {%- set keys = definition.config['keys'] -%}
     {%- for column in columns if column.name in keys -%}
         {{- maintenance_schema() ~ '.digest(' ~ column.name ~ ')'
-            if definition.kind == 'accumulate' and column.type == 'text'
+            if definition.kind == 'accumulate' and text_columns(columns, [column.name])
             else column.name -}}
         {{- ', ' if not loop.last -}}
     {%- endfor -%}
+{% endmacro %}
+
+
+{% macro text_columns(columns, names) %}
+    {{- return(columns | selectattr('name', 'in', names)
+        | selectattr('type', 'equalto', 'text') | list) -}}
 {% endmacro %}
 
 
@@ -106,7 +112,7 @@
         select {{ aggregated_keys(keys) }}
         from (
             select *, (row_number() over () - 1) / 10000 as chunk from (
-                {{ touched_keys(definition, expanded, table, changed_rows(operation)) }}
+                {{ touched_keys(definition, expanded, columns, table, changed_rows(operation)) }}
             ) as touched
         ) as touched
         group by chunk
@@ -154,7 +160,7 @@
     run for one changed row at a time, so that each join starts from it; and without
     `order by … limit 1`, which says nothing of a single row but keeps PostgreSQL from
     turning a lateral join round. -#}
-{% macro touched_keys(definition, expanded, table, changed) %}
+{% macro touched_keys(definition, expanded, columns, table, changed) %}
     {% set keys = definition.config['keys'] | join(', ') %}
     {% set read = expanded.reads[table] %}
     {% set by = maintained_list(
@@ -174,13 +180,19 @@
 {{ changed_parent }}
     ) as changed
     {% else %}
-    select {{ keys }} from {{ definition.relation }}
-    where {{ by[0] ~ ' = any(array' if by | length == 1 else '(' ~ by | join(', ') ~ ') in (' -}}
-    (
+    {%- set changed_values %}
         select {{ by | join(', ') }} from (
 {{ changed_parent }}
         ) as changed
-    ))
+    {%- endset %}
+    select {{ keys }} from {{ definition.relation }}
+    where
+        {%- for name in by %}
+        {%- set index = indexed_text(name) if text_columns(columns, [name]) else name %}
+        {{ index }} = any(array(select {{ index }} from ({{ changed_values }}) as changed))
+        and
+        {%- endfor %}
+        (({{ by | join(', ') }}) in ({{ changed_values }})) is true
     {% endif %}
 {% endmacro %}
 

@@ -37,8 +37,10 @@ priced as (
         products.price * purchases.quantity * (1 - purchases.discount)
             as product_cost
     from purchases
-    inner join users on purchases.user_id = users.user_id
-    inner join products on purchases.product_id = products.product_id
+    inner join users
+        on {{ same_text('purchases.user_id', 'users.user_id') }}
+    inner join products
+        on {{ same_text('purchases.product_id', 'products.product_id') }}
 )
 
 select

@@ -8,9 +8,8 @@
             'products': 'product_id',
         },
         indexes=[
-            '(' ~ indexed_text('user_id') ~ ', purchase_time) where reason is null',
-            'using hash (user_id)',
-            'using hash (product_id)',
+            '(' ~ indexed_text('user_id') ~ ', purchase_time)',
+            '(' ~ indexed_text('product_id') ~ ')',
             '(purchase_id) where reason is null',
             '(purchase_time) where reason is null',
         ],
