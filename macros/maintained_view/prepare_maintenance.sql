@@ -70,8 +70,9 @@ language sql immutable strict parallel safe
 return sha256(convert_to(value, 'UTF8'));
 
 -- Puts a relation in the place of another of other columns. Views on the old one and
--- triggers of it are made anew on the new one, with their grants. Relations are locked
--- as their readers lock them, a view before what it reads.
+-- triggers of it are made anew on the new one, with their grants. All are locked at
+-- once or none: to wait for one while holding another could be a deadlock with a reader
+-- of both, so after a wait that is too short for that it lets go and tries again.
 create or replace function {{ maintenance }}.put_in_place(old regclass, new regclass)
 returns void language plpgsql as $$
 declare
@@ -79,6 +80,7 @@ declare
     kinds jsonb := '{"r": "table", "v": "view"}';
     dropping text[];
     making text[];
+    locking text;
     statement text;
 begin
     with recursive readers as (
@@ -123,8 +125,25 @@ begin
     select
         (select array_agg(format('drop %s %s', kinds ->> kind, named)
             order by depth desc) from relations),
-        (select array_agg(remade.statement order by depth, step) from remade)
-    into dropping, making;
+        (select array_agg(remade.statement order by depth, step) from remade),
+        (select format(
+            'lock table %s in access exclusive mode', string_agg(named, ', ')
+        ) from relations)
+    into dropping, making, locking;
+
+    for attempt in 1 .. 200 loop
+        begin
+            set local lock_timeout = '100ms';
+            execute locking;
+            exit;
+        exception when lock_not_available then
+            if attempt = 200 then
+                raise exception 'a query has held % for too long: try again', old;
+            end if;
+            perform pg_sleep(0.05);
+        end;
+    end loop;
+    set local lock_timeout = '30s';
 
     foreach statement in array dropping loop
         execute statement;
