@@ -40,6 +40,10 @@ PROBES = 20
 
 PIECES = 1_000_000
 POLL = 0.005
+AHEAD = 1.0
+"""Seconds. A probe is looked for before it is due: the answer's snapshot is taken
+later than the question is put together."""
+
 WARM_UP = 10.0
 PATIENCE = 30.0
 
@@ -132,7 +136,7 @@ class _Run:
         cursor = stage.database.cursor(binary=True)
         while coming or under_way:
             asked = time.time()
-            while coming and coming[-1].due <= asked:
+            while coming and coming[-1].due <= asked + AHEAD:
                 probe = coming.pop()
                 under_way[probe.purchase_id] = probe.due
             row = cursor.execute(LOOK, [list(under_way)], prepare=True).fetchone()

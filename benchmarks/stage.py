@@ -62,12 +62,12 @@ class Stage:
         self._source = source
         self._partitions = source.partitions()
 
-    def connect(self) -> psycopg.Connection:
+    def connect(self, role: str = "bench") -> psycopg.Connection:
         """A session in autocommit mode, finding the pipeline's relations by name."""
         return psycopg.connect(
             self.stack.database_url,
             autocommit=True,
-            application_name="firstclick bench",
+            application_name=f"firstclick {role}",
             options=f"-c search_path={self.stack.schema_name}",
         )
 
@@ -117,8 +117,7 @@ class Stage:
         used = {name: _cpu(pid) for name, pid in {**parts, **others}.items()}
         sessions = self.database.execute(
             "select pid, application_name from pg_stat_activity"
-            " where application_name in ('firstclick connector',"
-            " 'firstclick publisher', 'firstclick bench')"
+            " where application_name like 'firstclick %'"
         ).fetchall()
         total = _cpu(postmaster.pid, ended_children=True) + sum(
             _cpu(child.pid) for child in postmaster.children()
