@@ -23,6 +23,9 @@ LONGEST_LINGER = 0.01
 """Seconds. As long as a batch is not full, the next one waits for as long as the last
 one took, but no longer than this: transactions then take half of the time at most."""
 
+LONGEST_LEAD = 0.5
+"""Seconds, of Kafka's time, that a partition may be read ahead of another."""
+
 POLL_SECONDS = 0.5
 """How long a signal may go unnoticed while nothing comes."""
 
@@ -154,10 +157,32 @@ class Carrier:
             self._tables.advance(self._moved(), time.monotonic() - taken)
         ended = time.monotonic()
         self._settle()
+        self._keep_step()
         self._postgres.succeeded()
         self._linger_until = ended + min(ended - started, LONGEST_LINGER)
         self._summary.batches += 1
         self._summary.seconds += ended - taken
+
+    def _keep_step(self) -> None:
+        """Pause partitions that are ahead of one that has more to read.
+
+        Of messages that have piled up, Kafka sends each partition's alike, so that
+        purchases would come before their clicks and be worked on twice.
+        """
+        slowest = min(
+            (
+                at.newest_time or 0
+                for _, _, at in self._all()
+                if at.reached < at.high_watermark
+            ),
+            default=None,
+        )
+        self._source.pause(
+            (topic, number)
+            for topic, number, at in self._all()
+            if slowest is not None
+            and (at.newest_time or 0) > slowest + LONGEST_LEAD * 1_000_000
+        )
 
     def _moved(self) -> Iterator[tuple[str, int, Progress]]:
         return (each for each in self._all() if each[2].reached != each[2].stored)
@@ -198,6 +223,7 @@ class Carrier:
         with self._tables.transaction():
             self._tables.advance(self._all(), time.monotonic() - now)
         self._settle()
+        self._keep_step()
         if all(at.stored >= at.high_watermark for _, _, at in self._all()):
             self._postgres.succeeded()
         self._summarise(now)

@@ -1,7 +1,7 @@
 """The two Kafka topics, read from where the database says."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any, Self
@@ -54,6 +54,7 @@ class Source:
         self.topics = {name: topic for topic, name in self._names.items()}
         """The topics by their names in Kafka."""
         self._complaint = ""
+        self._paused: set[tuple[str, int]] = set()
         client: dict[str, Any] = {
             "bootstrap.servers": servers,
             "client.id": "firstclick-connector",
@@ -149,7 +150,8 @@ class Source:
         return found
 
     def assign(self, progress: Mapping[str, Mapping[int, Progress]]) -> None:
-        """Go on from there; what was read ahead is forgotten."""
+        """Go on from there; what was read ahead or paused is forgotten."""
+        self._paused = set()
         self._consumer.assign(
             [
                 TopicPartition(self._names[topic], number, partition.reached)
@@ -157,6 +159,17 @@ class Source:
                 for number, partition in partitions.items()
             ]
         )
+
+    def pause(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Take nothing from these partitions, and again from those paused before."""
+        wanted = set(partitions)
+        for change, which in (
+            (self._consumer.pause, wanted - self._paused),
+            (self._consumer.resume, self._paused - wanted),
+        ):
+            if which:
+                change([TopicPartition(self._names[topic], n) for topic, n in which])
+        self._paused = wanted
 
     def take(self, seconds: float, linger_until: float) -> list[Message]:
         """Wait so long for a message, then take those that are there with it.

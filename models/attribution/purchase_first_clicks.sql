@@ -33,6 +33,10 @@ cross join lateral (
         and clicks.click_time <= purchases.purchase_time
         and clicks.click_time
         >= purchases.purchase_time - interval '{{ var("attribution_window") }}'
+        {#- The same once more, for an index on purchases: a click then looks
+            at the purchases of its window only, not at all later ones. #}
+        and purchases.purchase_time
+        <= clicks.click_time + interval '{{ var("attribution_window") }}'
     order by clicks.click_time, clicks.click_id
     limit 1
 ) as first_clicks
