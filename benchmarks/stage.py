@@ -80,7 +80,9 @@ class Stage:
     def lag(self) -> Lag:
         """What Kafka holds and PostgreSQL lacks; never too little."""
         at = time.monotonic()
-        stored = self.value("select sum(next_offset)::bigint from kafka_offsets")
+        stored = self.value(
+            "select coalesce(sum(next_offset), 0)::bigint from kafka_offsets"
+        )
         marks = self._source.high_watermarks(self._partitions)
         return Lag(at, stored, sum(sum(topic.values()) for topic in marks.values()))
 

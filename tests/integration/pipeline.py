@@ -3,27 +3,16 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg.rows import dict_row
+from worker_world import PATIENCE, eventually
 
 from firstclick.deploy import PROJECT, postgres_environment
 from firstclick.stack import Stack
-
-PATIENCE = 60.0
-
-
-def eventually(condition: Callable[[], Any], what: str) -> None:
-    """Wait until the condition is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 class Pipeline:
