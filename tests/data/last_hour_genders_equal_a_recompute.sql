@@ -20,24 +20,4 @@ expected as (
     group by gender
 ),
 
-missing as (
-    select * from expected
-    except all
-    select * from actual
-),
-
-surplus as (
-    select * from actual
-    except all
-    select * from expected
-)
-
-select
-    'missing' as problem,
-    missing.*
-from missing
-union all
-select
-    'surplus' as problem,
-    surplus.*
-from surplus
+{{ differences() }}
