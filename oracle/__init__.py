@@ -1,0 +1,35 @@
+"""What the pipeline computes, in pure Python: the specification to compare with.
+
+It shares no code with the models, the connector or the generator, and only uses the
+standard library.
+"""
+
+from oracle.document import json_object
+from oracle.relations import (
+    COLUMNS,
+    Checkout,
+    FirstClick,
+    RejectedEvent,
+    checkout_messages,
+    first_click,
+    latest,
+    relations,
+)
+from oracle.verdict import Click, Message, Purchase, Reference, verdict
+
+__all__ = [
+    "COLUMNS",
+    "Checkout",
+    "Click",
+    "FirstClick",
+    "Message",
+    "Purchase",
+    "Reference",
+    "RejectedEvent",
+    "checkout_messages",
+    "first_click",
+    "json_object",
+    "latest",
+    "relations",
+    "verdict",
+]
