@@ -12,7 +12,9 @@ from oracle.relations import (
     RejectedEvent,
     checkout_messages,
     first_click,
+    in_json,
     latest,
+    momentary,
     relations,
 )
 from oracle.verdict import Click, Message, Purchase, Reference, verdict
@@ -28,8 +30,10 @@ __all__ = [
     "RejectedEvent",
     "checkout_messages",
     "first_click",
+    "in_json",
     "json_object",
     "latest",
+    "momentary",
     "relations",
     "verdict",
 ]

@@ -276,6 +276,27 @@ def earliest_clicks(
         yield click.user_id, click.click_id, click.source, click.click_time
 
 
+def momentary(
+    clicks: Iterable[Click],
+    checkouts: Iterable[Checkout],
+    now: datetime,
+    window: timedelta = WINDOW,
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the relations that depend on the moment, last_hour_* and earliest_clicks,
+    of the rows of stg_clicks and checkouts.
+    """
+    checkouts = list(checkouts)
+    with localcontext(EXACT):
+        last_hours = {
+            f"last_hour_{name}": list(last_hour(insight, checkouts, now))
+            for name, insight in INSIGHTS.items()
+        }
+    return {
+        "earliest_clicks": list(earliest_clicks(clicks, now, window)),
+        **last_hours,
+    }
+
+
 COLUMNS: dict[str, tuple[str, ...]] = {
     "stg_clicks": Click._fields,
     "stg_purchases": Purchase._fields,
@@ -351,10 +372,7 @@ def relations(
     ]
 
     with localcontext(EXACT):
-        insights = {
-            f"last_hour_{name}": list(last_hour(insight, checkouts, now))
-            for name, insight in INSIGHTS.items()
-        } | {
+        minutes = {
             f"minute_{name}": list(by_minute(insight, checkouts))
             for name, insight in INSIGHTS.items()
         }
@@ -362,7 +380,6 @@ def relations(
         "stg_clicks": list(clicks),
         "stg_purchases": list(purchases),
         "rejected_events": list(rejected),
-        "earliest_clicks": list(earliest_clicks(clicks, now, window)),
         "purchase_first_clicks": [
             FirstClick(
                 purchase_id,
@@ -375,7 +392,8 @@ def relations(
             if click is not None
         ],
         "checkouts": list(checkouts),
-        **insights,
+        **momentary(clicks, checkouts, now, window),
+        **minutes,
         "rejections": [(row.topic, row.reason, *row[4:]) for row in rejected],
         "pipeline_health": [
             (

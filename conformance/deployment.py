@@ -1,0 +1,163 @@
+"""A pipeline of conformance's own on whatever servers the settings name."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+)
+from psycopg import sql
+
+from conformance.pipeline import Pipeline
+from firstclick import stack as stacks
+from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.errors import DeploymentError, SettingsError
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+
+_TIMEOUT = 30.0
+_TOPICS = {
+    # Not compacted: so it takes messages without a key, and keeps all that is sent
+    "clicks": "delete",
+    "purchases": "delete",
+    "checkouts": "compact",
+}
+
+
+@contextmanager
+def deployed(settings: Settings) -> Iterator[Pipeline]:
+    """A pipeline with a schema and topics of its own, for as long as the block runs.
+
+    The embedded engine's servers are started where the settings name none; another
+    engine's must be there. Of a server that was given nothing is left behind. Raises
+    FirstClickError.
+    """
+    name = f"conformance_{uuid.uuid4().hex[:8]}"
+    with ExitStack() as exits:
+        if settings.target == "embedded":
+            settings = exits.enter_context(_servers(settings))
+        settings = settings.model_copy(
+            update={"schema_name": name, "topic_prefix": f"{name}."}
+        )
+        servers, database_url = settings.kafka_bootstrap_servers, settings.database_url
+        if servers is None or database_url is None:
+            raise SettingsError(
+                f"FIRSTCLICK_TARGET is {settings.target!r} without DATABASE_URL or "
+                "KAFKA_BOOTSTRAP_SERVERS, expected both: set them to where "
+                f"{settings.target} and a Kafka that it reaches run"
+            )
+        exits.enter_context(_topics(servers, settings))
+        exits.enter_context(_schemas(database_url, settings))
+        home = exits.enter_context(_home())
+        if settings.target == "embedded":
+            own = settings.model_copy(update={"home": home})
+            stack = stacks.start(own, detach=False).stack
+        else:
+            _dbt_build(settings, database_url, home)
+            stack = Stack(
+                home, database_url, servers, name, topic_prefix=settings.topic_prefix
+            )
+        yield exits.enter_context(Pipeline(stack, settings.target))
+
+
+@contextmanager
+def _servers(settings: Settings) -> Iterator[Settings]:
+    """Settings that name servers: started here unless they are given."""
+    if settings.database_url and settings.kafka_bootstrap_servers:
+        yield settings
+        return
+    with _home() as home:
+        started = stacks.start(
+            settings.model_copy(update={"home": home}), detach=False, servers_only=True
+        ).stack
+        yield settings.model_copy(
+            update={
+                "database_url": started.database_url,
+                "kafka_bootstrap_servers": started.bootstrap_servers,
+            }
+        )
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="firstclick-conformance-"))
+    try:
+        yield home
+    finally:
+        stacks.down(home)
+        shutil.rmtree(home)
+
+
+@contextmanager
+def _topics(servers: str, settings: Settings) -> Iterator[None]:
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    topics = [
+        NewTopic(
+            settings.topic_prefix + topic,
+            settings.partitions,
+            config={
+                "cleanup.policy": policy,
+                "message.timestamp.type": "LogAppendTime",
+            },
+        )
+        for topic, policy in _TOPICS.items()
+    ]
+    for created in admin.create_topics(topics).values():
+        created.result(_TIMEOUT)
+    try:
+        yield
+    finally:
+        names = [topic.topic for topic in topics]
+        for deleted in admin.delete_topics(names).values():
+            deleted.result(_TIMEOUT)
+
+
+@contextmanager
+def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
+    """Drops at the end the schemas that are made meanwhile."""
+    try:
+        yield
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            for name in (settings.schema_name, f"{settings.schema_name}_maintenance"):
+                connection.execute(
+                    sql.SQL("drop schema if exists {} cascade").format(
+                        sql.Identifier(name)
+                    )
+                )
+
+
+def _dbt_build(settings: Settings, database_url: str, home: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build"),
+            *("--target", settings.target),
+            *("--exclude-resource-type", "test", "unit_test"),
+        ],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            **settings.environment(),
+            **postgres_environment(database_url),
+            "DBT_TARGET_PATH": str(home / "dbt"),
+            "DBT_LOG_PATH": str(home / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        },
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DeploymentError(
+            f"dbt build --target {settings.target} failed, expected all models: "
+            f"{done.stdout.strip()}"
+        )

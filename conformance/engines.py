@@ -1,0 +1,47 @@
+"""What a client has to know of each engine; all else is the same on every one."""
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How an engine is read, and what it can't be asked to hold."""
+
+    name: str
+    begin: LiteralString
+    """Begins a transaction whose queries all see one moment."""
+    now: LiteralString
+    """Asks for that moment: a time, or milliseconds since 1970."""
+    flush: LiteralString | None = None
+    """Makes sure that later queries see what this session has written."""
+    has_progress: bool = False
+    """Whether SQL tells what has been read from Kafka (kafka_offsets), and what is
+    yet to be published (checkouts_changes)."""
+    takes_keyless: bool = True
+    """Whether a message without a key is a row; else it stops the source."""
+    takes_liberties: bool = True
+    """Whether what the specification leaves to an engine may be other than here."""
+
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            "embedded",
+            begin="begin isolation level repeatable read, read only",
+            now="select now()",
+            has_progress=True,
+            takes_liberties=False,
+        ),
+        Engine(
+            "materialize",
+            begin="begin",
+            now="select mz_now()::text::bigint",
+            takes_keyless=False,
+        ),
+        Engine(
+            "risingwave", begin="begin read only", now="select now()", flush="flush"
+        ),
+    )
+}

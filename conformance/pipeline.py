@@ -1,0 +1,371 @@
+"""A pipeline at work: feed it, wait until it has settled, and compare it."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, LiteralString, NamedTuple, Self, TypeVar
+
+import psycopg
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as KafkaMessage
+from psycopg import sql
+
+import oracle
+from conformance.comparison import Difference, Row, compare
+from conformance.engines import ENGINES
+from conformance.topics import TopicReader
+from firstclick.stack import Stack
+
+EVENTS = ("clicks", "purchases")
+TOPIC_COLUMNS = ("key", *oracle.Checkout._fields)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POLL = 0.02
+
+Value = TypeVar("Value")
+
+
+class Send(NamedTuple):
+    """A message to be sent to `clicks` or `purchases`."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What relations held at one moment, and which one that was by the engine."""
+
+    now: datetime
+    rows: dict[str, list[Row]]
+
+
+class Pipeline:
+    """A running pipeline, seen through its topics and its relations alone.
+
+    Connections are made when they are needed and made again when they broke: the
+    servers may be killed meanwhile. ``patience`` is in seconds, for each wait.
+    """
+
+    def __init__(
+        self, stack: Stack, target: str = "embedded", patience: float = 60
+    ) -> None:
+        self.stack = stack
+        self.engine = ENGINES[target]
+        self.patience = patience
+        self._connection: psycopg.Connection[Row] | None = None
+        self._messages: list[oracle.Message] = []
+        self._published: dict[str, bytes] = {}
+        self._readers = {
+            topic: TopicReader(stack.bootstrap_servers, stack.topic_prefix + topic)
+            for topic in (*EVENTS, "checkouts")
+        }
+        self._producer = Producer(
+            {
+                "bootstrap.servers": stack.bootstrap_servers,
+                "enable.idempotence": True,
+                "acks": "all",
+                # Kafka's own; librdkafka's would scatter empty keys
+                "partitioner": "murmur2_random",
+                "message.max.bytes": 4_000_000,
+                "linger.ms": 2,
+                "log_level": 0,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+        self._disconnect()
+
+    def execute(
+        self, statement: LiteralString, parameters: Sequence[Any] = ()
+    ) -> list[Row]:
+        """Run a statement, in which ``{schema}`` is the pipeline's.
+
+        What it writes is seen by every later query. Raises psycopg.Error.
+        """
+        query = sql.SQL(statement).format(schema=sql.Identifier(self.stack.schema_name))
+        cursor = self._connect().execute(query, parameters or None)
+        if cursor.description is not None:
+            return cursor.fetchall()
+        if self.engine.flush is not None:
+            self._connect().execute(self.engine.flush)
+        return []
+
+    def publish(self, messages: Iterable[Send]) -> None:
+        """Send messages in this order; returns when Kafka has acknowledged all.
+
+        Raises KafkaException for the first that it refuses.
+        """
+        failures: list[KafkaError] = []
+
+        def note(error: KafkaError | None, message: KafkaMessage) -> None:
+            if error is not None:
+                failures.append(error)
+
+        for topic, key, value in messages:
+            name = self.stack.topic_prefix + topic
+            while True:
+                try:
+                    self._producer.produce(name, value, key, on_delivery=note)
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+            self._producer.poll(0)
+        left = self._producer.flush(self.patience)
+        if failures:
+            raise KafkaException(failures[0])
+        if left:
+            raise TimeoutError(
+                f"{left} messages are not acknowledged after {self.patience:.0f} s, "
+                "expected all: see whether Kafka runs"
+            )
+
+    def settle(self) -> None:
+        """Wait until all that Kafka holds now is in the relations.
+
+        Where SQL tells how far each partition has been read, by that, and until all
+        changes are published. Elsewhere a last message is put behind all others in
+        each partition, and waited for until it is a rejected row: the relations of
+        one moment then hold all that came before. Raises TimeoutError.
+        """
+        if self.engine.has_progress:
+            ends = {
+                (topic, number): end
+                for topic in EVENTS
+                for number, end in self.eventually(
+                    self._readers[topic].ends, f"the ends of the topic {topic}"
+                ).items()
+            }
+            self.eventually(lambda: self._has_applied(ends), f"all applied of {ends}")
+            self.eventually(
+                lambda: (
+                    not self.execute("select from {schema}.checkouts_changes limit 1")
+                ),
+                "all changes published",
+            )
+        else:
+            last = self._publish_last_messages()
+            self.eventually(
+                lambda: last <= set(self.execute(_REJECTIONS)),
+                f"the last messages rejected: {sorted(last)}",
+            )
+
+    def messages(self) -> list[oracle.Message]:
+        """Return all that the topics hold, read back from Kafka, in no order."""
+        for topic in EVENTS:
+            for message in self._readers[topic].read(self.patience):
+                number, offset = message.partition(), message.offset()
+                assert number is not None and offset is not None
+                self._messages.append(
+                    oracle.Message(
+                        topic,
+                        _as_bytes(message.key()),
+                        _as_bytes(message.value()),
+                        _EPOCH + timedelta(milliseconds=message.timestamp()[1]),
+                        number,
+                        offset,
+                    )
+                )
+        return self._messages
+
+    def published(self) -> dict[str, bytes]:
+        """Return the last message of each key of the topic `checkouts`."""
+        for message in self._readers["checkouts"].read(self.patience):
+            key = (_as_bytes(message.key()) or b"").decode()
+            value = _as_bytes(message.value())
+            if value is None:
+                self._published.pop(key, None)
+            else:
+                self._published[key] = value
+        return self._published
+
+    def reference(self) -> oracle.Reference:
+        """Return the reference data as the tables have it now."""
+        users, products = (
+            [
+                dict(zip(columns, row, strict=True))
+                for row in self.rows_of(table, columns)
+            ]
+            for table, columns in _REFERENCE.items()
+        )
+        return oracle.Reference.of_rows(users, products)
+
+    def rows_of(self, relation: str, columns: Iterable[str]) -> list[Row]:
+        """Return these columns of a relation's rows, in no order."""
+        query = sql.SQL("select {} from {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.Identifier(self.stack.schema_name, relation),
+        )
+        return [tuple(map(_in_utc, row)) for row in self._connect().execute(query)]
+
+    def snapshot(self, relations: Iterable[str] = oracle.COLUMNS) -> Snapshot:
+        """Return what relations hold at one moment, in the contract's columns."""
+        connection = self._connect()
+        connection.execute(self.engine.begin)
+        try:
+            rows = {name: self.rows_of(name, self.columns(name)) for name in relations}
+            # Asked for last: Materialize takes the moment from the first relation
+            [(now,)] = connection.execute(self.engine.now).fetchall()
+        finally:
+            with suppress(psycopg.OperationalError):
+                connection.execute("rollback")
+        if isinstance(now, int):
+            now = _EPOCH + timedelta(milliseconds=now)
+        return Snapshot(_in_utc(now), rows)
+
+    def columns(self, relation: str) -> tuple[str, ...]:
+        """The columns of a relation that this engine can know."""
+        columns = oracle.COLUMNS[relation]
+        if relation == "pipeline_health" and not self.engine.has_progress:
+            return columns[: columns.index("newest_kafka_time")]
+        return columns
+
+    def differences(self) -> list[Difference]:
+        """Return in what the settled pipeline differs from the oracle.
+
+        All relations at one moment, and the topic `checkouts`: none where it is
+        right.
+        """
+        reference = self.reference()
+        snapshot = self.snapshot()
+        expected: dict[str, list[Row]] = {}
+        for name, rows in oracle.relations(
+            self.messages(), reference, snapshot.now
+        ).items():
+            width = len(self.columns(name))
+            expected[name] = [row[:width] for row in rows]
+        differences = compare(
+            expected, snapshot.rows, {name: self.columns(name) for name in expected}
+        )
+        return differences + self._differences_of_topic(expected["checkouts"])
+
+    def eventually(self, condition: Callable[[], Value], what: str) -> Value:
+        """Wait until a condition is true, and return its value.
+
+        A server that does not answer is waited for as well. Raises TimeoutError.
+        """
+        deadline = time.monotonic() + self.patience
+        reason = ""
+        while True:
+            try:
+                if value := condition():
+                    return value
+                reason = ""
+            except (psycopg.OperationalError, KafkaException) as error:
+                reason = f" ({error})"
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {self.patience:.0f} s: {what}{reason}")
+            time.sleep(_POLL)
+
+    def _differences_of_topic(self, checkouts: list[Row]) -> list[Difference]:
+        expected = [
+            (key, *value.values())
+            for key, value in oracle.checkout_messages(checkouts).items()
+        ]
+
+        def differences() -> list[Difference]:
+            found = [_topic_row(*item) for item in self.published().items()]
+            return compare(
+                {"topic checkouts": expected},
+                {"topic checkouts": found},
+                {"topic checkouts": TOPIC_COLUMNS},
+            )
+
+        if not self.engine.has_progress:
+            with suppress(TimeoutError):
+                self.eventually(lambda: not differences(), "all changes published")
+        return differences()
+
+    def _has_applied(self, ends: dict[tuple[str, int], int]) -> bool:
+        applied = {
+            (topic, number): offset
+            for topic, number, offset in self.execute(
+                "select topic, kafka_partition, next_offset from {schema}.kafka_offsets"
+            )
+        }
+        return all(applied.get(at, 0) >= end for at, end in ends.items())
+
+    def _publish_last_messages(self) -> set[tuple[str, int, int]]:
+        last: set[tuple[str, int, int]] = set()
+
+        def note(error: KafkaError | None, message: KafkaMessage) -> None:
+            if error is not None:
+                raise KafkaException(error)
+            topic = message.topic()
+            number, offset = message.partition(), message.offset()
+            assert topic is not None and number is not None and offset is not None
+            last.add((topic.removeprefix(self.stack.topic_prefix), number, offset))
+
+        for topic in EVENTS:
+            for number in self._readers[topic].ends():
+                self._producer.produce(
+                    self.stack.topic_prefix + topic,
+                    b"not an event",
+                    f"last of partition {number}".encode(),
+                    number,
+                    on_delivery=note,
+                )
+        self._producer.flush(self.patience)
+        return last
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        if self._connection is None or self._connection.broken:
+            self._disconnect()
+            self._connection = psycopg.connect(
+                self.stack.database_url, autocommit=True, connect_timeout=10
+            )
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_REJECTIONS: LiteralString = (
+    "select topic, kafka_partition, kafka_offset from {schema}.rejections"
+)
+
+_REFERENCE = {
+    "users": ("user_id", "gender"),
+    "products": (
+        *("product_id", "product_name", "category", "brand", "price"),
+        "commission_rate",
+    ),
+}
+
+
+def _as_bytes(data: bytes | str | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data
+
+
+def _in_utc(value: Any) -> Any:
+    # Materialize's timestamps may be without a zone
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _topic_row(key: str, value: bytes) -> Row:
+    """A message of `checkouts` as a row, its decimals in the oracle's form."""
+    fields = json.loads(value)
+    if not isinstance(fields, dict) or set(fields) != set(oracle.Checkout._fields):
+        return (key, value, *[None] * (len(TOPIC_COLUMNS) - 2))
+    for name in ("total_cost", "profit"):
+        if isinstance(fields[name], str):
+            with suppress(InvalidOperation):
+                fields[name] = oracle.in_json(Decimal(fields[name]))
+    return (key, *(fields[name] for name in oracle.Checkout._fields))
