@@ -3,15 +3,15 @@
     {{- adapter.dispatch('is_time')(field) -}}
 {% endmacro %}
 
-{#- The cast alone would take the 24th hour and the 60th second. -#}
+{#- The cast alone would take other forms, the 24th hour and the 60th second. -#}
 {% macro postgres__is_time(field) -%}
     jsonb_typeof(document->'{{ field }}') = 'string'
-    and translate(document->>'{{ field }}', '123456789', '000000000')
-        = '0000-00-00T00:00:00.000Z'
-    and document->>'{{ field }}' not like '___________24%'
-    and document->>'{{ field }}' not like '_________________6%'
-    and pg_input_is_valid(document->>'{{ field }}', 'timestamptz')
+    and octet_length(document->>'{{ field }}') = 24
     and document->>'{{ field }}' >= '1970' collate "C"
+    and case
+        when pg_input_is_valid(document->>'{{ field }}', 'timestamptz')
+            then {{ event_time_text(time_of(field)) }} = document->>'{{ field }}'
+    end
 {%- endmacro %}
 
 {% macro materialize__is_time(field) -%}

@@ -16,15 +16,34 @@
     {% if not expanded.reads %}
         {% do problems.append("it reads no relation by ref() or source()") %}
     {% endif %}
-    {% for table in expanded.reads if expanded.sql.count(table) > 1 %}
-        {% do problems.append("it reads " ~ table ~ " more than once: expected once, in an import CTE") %}
+    {% for table, ways in expanded.reads.items() if expanded.sql.count(table) > 1 %}
+        {% set declared = [] %}
+        {% for way in ways if way.path | select('in', config.touched_by) | list %}
+            {% do declared.append(way) %}
+        {% endfor %}
+        {% if declared | length < expanded.sql.count(table) %}
+            {% do problems.append("it reads " ~ table ~ " more than once: expected once, in an import CTE, or by relations in touched_by") %}
+        {% endif %}
     {% endfor %}
     {% set words = modules.re.sub("--[^\n]*|'[^']*'", ' ', expanded.sql).lower() %}
     {% if modules.re.search('\\b(now\\s*\\(|current_timestamp|clock_timestamp|statement_timestamp|random\\s*\\()', words) %}
         {% do problems.append("it reads the clock or chance: expected what its relations alone decide (make it a view)") %}
     {% endif %}
+    {% set looked_up_in = looked_up(definition, expanded) if definition.kind == 'map' else [] %}
+    {% if looked_up_in %}
+        {% set words = modules.re.sub('\\bleft join\\b', ' ', words) %}
+        {% set origins = expanded.reads | reject('in', looked_up_in) | list %}
+        {% if origins | length != 1 %}
+            {% do problems.append("delta='map' with touched_by reads " ~ origins | length ~ " relations that are not in it: expected one, of which each row is a row's origin") %}
+        {% else %}
+            {% set there = columns_of_relation(origins[0]) | map(attribute='name') | list %}
+            {% for key in config['keys'] if key not in there %}
+                {% do problems.append("the key '" ~ key ~ "' is no column of " ~ origins[0] ~ ", whose rows are looked up by it") %}
+            {% endfor %}
+        {% endif %}
+    {% endif %}
     {% if definition.kind in ['map', 'accumulate'] and modules.re.search('\\bjoin\\b|\\bexists\\b|\\bover\\s*\\(|\\bdistinct\\b(?!\\s+from)|\\blimit\\b', words) %}
-        {% do problems.append("delta='" ~ definition.kind ~ "' with a join, exists, distinct, limit or window: use delta='recompute'") %}
+        {% do problems.append("delta='" ~ definition.kind ~ "' with a join, exists, distinct, limit or window: use delta='recompute', or left join relations in touched_by to a map") %}
     {% endif %}
     {% if definition.kind == 'accumulate' %}
         {% if config.count not in names or config.count in config['keys'] %}
@@ -40,8 +59,8 @@
         {% do parents.append(name_of_relation(parent)) %}
     {% endfor %}
     {% for parent, by in config.touched_by.items() %}
-        {% if definition.kind != 'recompute' %}
-            {% do problems.append("touched_by goes with delta='recompute'") %}
+        {% if definition.kind == 'accumulate' %}
+            {% do problems.append("touched_by goes with delta='map' or 'recompute'") %}
         {% endif %}
         {% if parent not in parents %}
             {% do problems.append("touched_by names '" ~ parent ~ "', which it doesn't read") %}

@@ -74,39 +74,66 @@
 
 
 {#- map: the SQL over the changed rows alone. Rows that are new in the relation are
-    new in the model; a key that is there already would be an error of the config. -#}
+    new in the model; a key that is there already would be an error of the config. A
+    change of what is looked up touches stored rows, and the SQL runs over their origins. -#}
 {% macro map_delta(definition, expanded, columns, table, operation) %}
     {% set keys = definition.config['keys'] %}
-    {% set over = delta_over(expanded, table) %}
-    {% set of_new = over.replace('{changed}', '(select * from new_rows)') %}
-    {% set of_old = over.replace('{changed}', '(select * from old_rows)') %}
-    {% if operation == 'insert' %}
+    {% if table in looked_up(definition, expanded) %}
+        {% set origin = expanded.reads | reject('in', looked_up(definition, expanded)) | first %}
+    {{ for_keys_touched_by(definition, expanded, columns, table, operation,
+        delta_over(definition, expanded, origin).replace(
+            '{changed}', '(select * from ' ~ origin ~ ' as model where {touched})')) }}
+    {% else %}
+        {% set over = delta_over(definition, expanded, table) %}
+        {% set of_new = over.replace('{changed}', '(select * from new_rows)') %}
+        {% set of_old = over.replace('{changed}', '(select * from old_rows)') %}
+        {% if operation == 'insert' %}
     insert into {{ definition.relation }}
 {{ of_new }};
-    {% else %}
+        {% else %}
     select {{ aggregated_keys(keys) }} into {{ touched_variables(keys) }}
     from (
 {{ of_old }}
     ) as before;
     {{ for_touched_keys(definition, columns, of_new if operation == 'update' else none) }}
+        {% endif %}
     {% endif %}
 {% endmacro %}
 
 
-{#- The model's SQL with `{changed}` in place of one table and nothing in place of
-    the others: the parts of a union all add up. -#}
-{% macro delta_over(expanded, table) %}
+{#- The tables in which a map looks up: those of the relations in touched_by. -#}
+{% macro looked_up(definition, expanded) %}
+    {% set tables = [] %}
+    {% for table, ways in expanded.reads.items()
+        if ways[0].path[0] in definition.config.touched_by %}
+        {% do tables.append(table) %}
+    {% endfor %}
+    {{ return(tables) }}
+{% endmacro %}
+
+
+{#- The model's SQL with `{changed}` in place of one table, and nothing in place of the
+    others that are not looked up: the parts of a union all add up. -#}
+{% macro delta_over(definition, expanded, table) %}
     {% set sql = namespace(text=expanded.sql) %}
-    {% for other in expanded.reads if other != table %}
+    {% for other in expanded.reads
+        if other != table and other not in looked_up(definition, expanded) %}
         {% set sql.text = sql.text.replace(other, '(select * from ' ~ other ~ ' where false)') %}
     {% endfor %}
     {{ return(sql.text.replace(table, '{changed}')) }}
 {% endmacro %}
 
 
-{#- recompute: the keys that the changed rows touch, then the SQL of those keys; in
-    chunks, so that memory is bounded. -#}
+{#- recompute: the keys that the changed rows touch, then the SQL of those keys. -#}
 {% macro recompute_delta(definition, expanded, columns, table, operation) %}
+    {{ for_keys_touched_by(definition, expanded, columns, table, operation,
+        'select * from (\n' ~ expanded.sql ~ '\n) as model where {touched}') }}
+{% endmacro %}
+
+
+{#- Finds the keys that the changed rows touch, and puts `computed` in the place of
+    their rows; in chunks, so that memory is bounded. -#}
+{% macro for_keys_touched_by(definition, expanded, columns, table, operation, computed) %}
     {% set keys = definition.config['keys'] %}
     for {{ touched_variables(keys) }} in
         select {{ aggregated_keys(keys) }}
@@ -117,8 +144,7 @@
         ) as touched
         group by chunk
     loop
-        {{ for_touched_keys(definition, columns,
-            'select * from (\n' ~ expanded.sql ~ '\n) as model where {touched}') }}
+        {{ for_touched_keys(definition, columns, computed) }}
     end loop;
 {% endmacro %}
 
@@ -156,29 +182,34 @@
 {%- endmacro %}
 
 
-{#- The keys of the rows that the changed rows of a table have to do with. The SQL is
-    run for one changed row at a time, so that each join starts from it; and without
-    `order by … limit 1`, which says nothing of a single row but keeps PostgreSQL from
-    turning a lateral join round. -#}
+{#- The keys of the rows that the changed rows of a table have to do with, by each way
+    in which it is read: that of a relation in touched_by speaks for its readers. -#}
 {% macro touched_keys(definition, expanded, columns, table, changed) %}
+    {% set touched_by = definition.config.touched_by %}
+    {% set ways = [] %}
+    {% for way in expanded.reads[table]
+        if not way.path[1:] | select('in', touched_by) | list %}
+        {% do ways.append(keys_by_way(definition, expanded, columns, table, way, changed)) %}
+    {% endfor %}
+    {{ ways | join('\n    union\n') }}
+{% endmacro %}
+
+
+{% macro keys_by_way(definition, expanded, columns, table, way, changed) %}
     {% set keys = definition.config['keys'] | join(', ') %}
-    {% set read = expanded.reads[table] %}
     {% set by = maintained_list(
-        definition.config.touched_by.get(name_of_relation(read.parent), [])) %}
-    {% set changed_parent = read.sql.replace(table, changed) %}
+        definition.config.touched_by.get(way.path[0], [])) %}
+    {% set changed_parent = way.sql.replace(table, changed) %}
     {% if not by %}
-    select distinct touched.*
-    from {{ changed }} as changed
-    cross join lateral (
-        select {{ keys }} from (
-{{ modules.re.sub('order by[^()]*limit 1', '', expanded.sql.replace(table, '(select changed.*)')) }}
-        ) as model
-        offset 0
-    ) as touched
+        {{ keys_by_changed_row(keys, expanded.sql, table, changed) }}
     {% elif by == definition.config['keys'] %}
+        {% if way.joins %}
+            {{ keys_by_changed_row(keys, way.sql, table, changed) }}
+        {% else %}
     select distinct {{ keys }} from (
 {{ changed_parent }}
     ) as changed
+        {% endif %}
     {% else %}
     {%- set changed_values %}
         select {{ by | join(', ') }} from (
@@ -194,6 +225,21 @@
         {%- endfor %}
         (({{ by | join(', ') }}) in ({{ changed_values }})) is true
     {% endif %}
+{% endmacro %}
+
+
+{#- The SQL is run for one changed row at a time, so that each join starts from it; and
+    without `order by … limit 1`, which says nothing of a single row but keeps PostgreSQL
+    from turning a lateral join round. -#}
+{% macro keys_by_changed_row(keys, sql, table, changed) %}
+    select distinct touched.*
+    from {{ changed }} as changed
+    cross join lateral (
+        select {{ keys }} from (
+{{ modules.re.sub('order by[^()]*limit 1', '', sql.replace(table, '(select changed.*)')) }}
+        ) as model
+        offset 0
+    ) as touched
 {% endmacro %}
 
 
@@ -231,7 +277,7 @@
 {% macro accumulate_delta(definition, expanded, columns, table, operation) %}
     {% set keys = definition.config['keys'] %}
     {% set sums = columns | rejectattr('name', 'in', keys) | list %}
-    {% set over = delta_over(expanded, table) %}
+    {% set over = delta_over(definition, expanded, table) %}
     with computed as materialized (
         select
         {%- for column in columns %}

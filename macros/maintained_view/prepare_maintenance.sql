@@ -43,12 +43,20 @@ end
 $$;
 
 -- The text that the bytes encode in UTF-8; null where they don't, or hold a zero.
+-- ASCII without a backslash is its own escaped form, and spares a subtransaction.
 create or replace function {{ maintenance }}.utf8(bytes bytea) returns text
 language plpgsql immutable strict parallel safe as $$
+declare
+    escaped text := encode(bytes, 'escape');
 begin
-    return convert_from(bytes, 'UTF8');
-exception when others then
-    return null;
+    if strpos(escaped, '\') = 0 then
+        return escaped;
+    end if;
+    begin
+        return convert_from(bytes, 'UTF8');
+    exception when others then
+        return null;
+    end;
 end
 $$;
 

@@ -1,33 +1,18 @@
-{{
-    config(
-        delta='recompute',
-        keys=['purchase_id'],
-        touched_by={'stg_purchases': 'purchase_id'},
-    )
-}}
-
-with purchases as (
-    select * from {{ ref('stg_purchases') }}
-),
-
-clicks as (
-    select * from {{ ref('stg_clicks') }}
-)
-
+{#- No import CTE: PostgreSQL can't join into a view that has a WITH. -#}
 select
     purchases.purchase_id,
     first_clicks.click_id,
     first_clicks.click_at,
     first_clicks.source,
     first_clicks.click_time
-from purchases
+from {{ ref('stg_purchases') }} as purchases
 cross join lateral (
     select
         clicks.click_id,
         clicks.click_at,
         clicks.source,
         clicks.click_time
-    from clicks
+    from {{ ref('stg_clicks') }} as clicks
     where
         {{ same_text('clicks.user_id', 'purchases.user_id') }}
         and clicks.click_time <= purchases.purchase_time

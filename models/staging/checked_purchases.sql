@@ -1,17 +1,13 @@
 {{
     config(
-        delta='recompute',
+        delta='map',
         keys=['kafka_partition', 'kafka_offset'],
-        touched_by={
-            'typed_purchases': ['kafka_partition', 'kafka_offset'],
-            'users': 'user_id',
-            'products': 'product_id',
-        },
+        touched_by={'users': 'user_id', 'products': 'product_id'},
         indexes=[
             '(' ~ indexed_text('user_id') ~ ', purchase_time)',
             '(' ~ indexed_text('product_id') ~ ')',
-            '(purchase_id) where reason is null',
-            '(purchase_time) where reason is null',
+            '(purchase_id)',
+            '(purchase_time)',
         ],
     )
 }}

@@ -3,8 +3,8 @@
         delta='map',
         keys=['kafka_partition', 'kafka_offset'],
         indexes=[
-            '(' ~ indexed_text('user_id') ~ ', click_time, click_id) where reason is null',
-            '(click_time) where reason is null',
+            '(' ~ indexed_text('user_id') ~ ', click_time)',
+            '(click_time)',
         ],
     )
 }}

@@ -1,5 +1,3 @@
-{{ config(delta='map', keys=['kafka_partition', 'kafka_offset']) }}
-
 with messages as (
     {{ latest_messages(ref('raw_purchases')) }}
     {{ computed_once() }}

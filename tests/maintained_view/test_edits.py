@@ -149,6 +149,25 @@ WRONG = {
         "select s.sale_id from {{ source('shop', 'sales') }} as s cross join x",
         "delta='map' with a join",
     ),
+    "two_origins": (
+        "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'shop_id'}) }}"
+        " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"
+        " left join {{ source('shop', 'shops') }} using (shop_id)"
+        " union all select return_id, null from {{ source('shop', 'returns') }}",
+        "reads 2 relations that are not in it",
+    ),
+    "renamed_key": (
+        "{{ config(delta='map', keys='sale', touched_by={'shops': 'shop_id'}) }}"
+        " select s.sale_id as sale, s.shop_id from {{ source('shop', 'sales') }} as s"
+        " left join {{ source('shop', 'shops') }} using (shop_id)",
+        "the key 'sale' is no column of",
+    ),
+    "inner_look_up": (
+        "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'shop_id'}) }}"
+        " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"
+        " inner join {{ source('shop', 'shops') }} using (shop_id)",
+        "delta='map' with a join",
+    ),
     "no_count": (
         "{{ config(delta='accumulate', keys='product', count='n') }} select product,"
         " sum(amount) as amount from {{ source('shop', 'sales') }} group by 1",

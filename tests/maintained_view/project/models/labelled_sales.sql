@@ -1,0 +1,23 @@
+{{
+    config(
+        delta='map',
+        keys='sale_id',
+        touched_by={'shops': 'shop_id'},
+        indexes=['(shop_id)'],
+    )
+}}
+
+with sales as (
+    select * from {{ ref('named_sales') }}
+),
+
+shops as (
+    select * from {{ source('shop', 'shops') }}
+)
+
+select
+    sales.sale_id,
+    sales.shop_id,
+    coalesce(shops.region, 'nowhere') || ' ' || sales.product as label
+from sales
+left join shops on sales.shop_id = shops.shop_id

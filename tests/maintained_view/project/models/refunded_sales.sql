@@ -1,0 +1,22 @@
+{{
+    config(
+        delta='recompute',
+        keys='sale_id',
+        touched_by={'named_sales': 'sale_id', 'first_refunds': 'sale_id'},
+    )
+}}
+
+with sales as (
+    select * from {{ ref('named_sales') }}
+),
+
+refunds as (
+    select * from {{ ref('first_refunds') }}
+)
+
+select
+    sales.sale_id,
+    refunds.return_id,
+    sales.amount - coalesce(refunds.refund, 0) as kept
+from sales
+left join refunds on sales.sale_id = refunds.sale_id
