@@ -2,12 +2,12 @@
     selects. -#}
 {% macro minute_categories(checkouts, condition='true') %}
         select
-            date_trunc('minute', purchase_time) as minute,
+            {{ minute_of('purchase_time') }} as minute,
             category,
             count(*) as checkouts,
             sum(quantity)::bigint as units,
             sum(total_cost) as revenue
         from {{ checkouts }}
         where payment_status = 'success' and {{ condition }}
-        group by date_trunc('minute', purchase_time), category
+        group by {{ minute_of('purchase_time') }}, category
 {% endmacro %}

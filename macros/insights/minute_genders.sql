@@ -2,10 +2,10 @@
     selects. -#}
 {% macro minute_genders(checkouts, condition='true') %}
         select
-            date_trunc('minute', purchase_time) as minute,
+            {{ minute_of('purchase_time') }} as minute,
             gender,
             count(*) as checkouts
         from {{ checkouts }}
         where payment_status = 'success' and {{ condition }}
-        group by date_trunc('minute', purchase_time), gender
+        group by {{ minute_of('purchase_time') }}, gender
 {% endmacro %}

@@ -2,10 +2,10 @@
     selects. -#}
 {% macro minute_payment_failures(checkouts, condition='true') %}
         select
-            date_trunc('minute', purchase_time) as minute,
+            {{ minute_of('purchase_time') }} as minute,
             failure_reason,
             count(*) as checkouts
         from {{ checkouts }}
         where payment_status = 'failure' and {{ condition }}
-        group by date_trunc('minute', purchase_time), failure_reason
+        group by {{ minute_of('purchase_time') }}, failure_reason
 {% endmacro %}

@@ -1,7 +1,7 @@
 {#- Revenue by minute, over the checkouts that a condition selects. -#}
 {% macro minute_revenue(checkouts, condition='true') %}
         select
-            date_trunc('minute', purchase_time) as minute,
+            {{ minute_of('purchase_time') }} as minute,
             count(*) as checkouts,
             sum(quantity)::bigint as units,
             sum(total_cost) as revenue,
@@ -13,5 +13,5 @@
                 as attributed_profit
         from {{ checkouts }}
         where payment_status = 'success' and {{ condition }}
-        group by date_trunc('minute', purchase_time)
+        group by {{ minute_of('purchase_time') }}
 {% endmacro %}

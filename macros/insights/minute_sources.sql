@@ -2,7 +2,7 @@
     selects: `minute_sources`, and the last hour's minutes. -#}
 {% macro minute_sources(checkouts, condition='true') %}
         select
-            date_trunc('minute', purchase_time) as minute,
+            {{ minute_of('purchase_time') }} as minute,
             source,
             source <> 'Unknown' as is_advertisement,
             count(*) as checkouts,
@@ -10,5 +10,5 @@
             sum(profit) as profit
         from {{ checkouts }}
         where payment_status = 'success' and click_id is not null and {{ condition }}
-        group by date_trunc('minute', purchase_time), source
+        group by {{ minute_of('purchase_time') }}, source
 {% endmacro %}
