@@ -32,7 +32,7 @@ class Outbox:
             "enable.idempotence": True,
             "acks": "all",
             "compression.type": "lz4",
-            "linger.ms": 5,
+            "linger.ms": 20,
             "partitioner": "murmur2_random",
             "delivery.timeout.ms": int(ACKNOWLEDGED_WITHIN * 1000),
             "delivery.report.only.error": True,
