@@ -123,6 +123,34 @@ def status(
 
 
 @app.command()
+def verify(
+    sample: Annotated[
+        int, typer.Option(min=0, help="Messages of each topic to try by the rules.")
+    ] = 300,
+    seed: Annotated[
+        int | None, typer.Option(help="The same sample again.", show_default="random")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> int:
+    """Compare all relations with what Kafka's messages say; exit 0 if equal."""
+    from firstclick import verify as verification
+
+    console = Console(highlight=False)
+    with Console(stderr=True).status("Comparing …") as status:
+        found = verification.verify(
+            Settings.load(),
+            sample=sample,
+            seed=seed,
+            on_finding=lambda finding: status.update(f"Compared {finding.relation} …"),
+        )
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        verification.show(found, console)
+    return 0 if found.equal else 1
+
+
+@app.command()
 def env(
     export: Annotated[
         bool, typer.Option("--export", help="Print export NAME=value instead.")

@@ -13,6 +13,7 @@ from worker_world import PATIENCE, eventually
 
 from firstclick.deploy import PROJECT, postgres_environment
 from firstclick.stack import Stack
+from firstclick.verify import Example, recompute, snapshot
 
 
 class Pipeline:
@@ -86,48 +87,17 @@ class Pipeline:
         self.producer.produce(self.stack.topic_prefix + topic, payload, key)
         assert self.producer.flush(PATIENCE) == 0
 
-    def differences(self) -> dict[str, list[Any]]:
-        """Rows in which a relation differs from plain SQL over the raw tables.
-
-        In one snapshot every model's SQL is run anew, in dbt's order, into temporary
-        relations that read each other: what the connector and the seeds filled is all
-        that they have in common with the stored ones.
-        """
-        with psycopg.connect(self.stack.database_url) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            models = connection.execute(
-                "select relation, kind, sql from firstclick_maintenance.models"
-                " order by rank"
-            ).fetchall()
-            anew: dict[str, str] = {}
-            for relation, kind, sql in models:
-                for stored, temporary in anew.items():
-                    sql = sql.replace(stored, temporary)
-                anew[relation] = name = "pg_temp." + relation.split(".")[-1]
-                if kind == "view":
-                    statement = f"create temporary view {name} as {sql}"
-                else:
-                    statement = f"""
-                        create temporary table {name}
-                        (like {relation} including indexes);
-                        insert into {name} {sql};
-                        analyze {name}
-                    """
-                connection.execute(statement.encode())
-            differences = {}
-            for relation, temporary in anew.items():
-                sides = f"(select * from {relation})", f"(select * from {temporary})"
-                rows = connection.execute(
-                    f"""
-                    (select 'stored', t.* from ({" except all ".join(sides)}) as t)
-                    union all
-                    (select 'anew', t.* from ({" except all ".join(sides[::-1])}) as t)
-                    """.encode()
-                ).fetchmany(5)
-                if rows:
-                    differences[relation] = rows
-            connection.rollback()
-            return differences
+    def differences(self) -> dict[str, list[Example]]:
+        """Rows in which a relation differs from plain SQL over the raw tables."""
+        with snapshot(self.stack.database_url, self.stack.schema_name) as (
+            connection,
+            models,
+        ):
+            return {
+                finding.relation: finding.examples
+                for finding in recompute(connection, models)
+                if finding.differing
+            }
 
     def published(self) -> dict[str, bytes]:
         """The last message of each key of `checkouts`, tombstones left out."""

@@ -1,0 +1,295 @@
+"""A sample of messages, and what became of them, against the oracle."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import localcontext
+from typing import Any, LiteralString
+
+import psycopg
+import yaml
+from psycopg import sql
+
+import oracle
+from firstclick.deploy import PROJECT
+from firstclick.verify.findings import Finding, Row, compare, in_utc
+from oracle.relations import EXACT, INSIGHTS, by_minute, checkout, shown
+
+_MINUTES = 10
+"""At most so many are looked at, each with all its checkouts."""
+
+_MARGIN = timedelta(minutes=1)
+"""Clicks so much outside a window are fetched too: where it ends, the oracle says."""
+
+# By a digest, so that a seed gives the same sample of the same messages
+_SAMPLE = """
+select event_key, payload, kafka_time, kafka_partition, kafka_offset
+from ({messages}) as messages
+order by md5(concat({seed}::text, '/', kafka_partition, '/', kafka_offset))
+limit {limit}
+"""
+
+_REFERENCE = {
+    "users": ("user_id", "gender"),
+    "products": (
+        *("product_id", "product_name", "category", "brand", "price"),
+        "commission_rate",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How an engine is read."""
+
+    begin: LiteralString | None
+    """Begins a transaction whose queries all see one moment; None where recompute's
+    own is taken."""
+    now: LiteralString
+    """That moment."""
+    messages: LiteralString
+    """The latest message of each key as it came, tombstones left out."""
+    keeps_payloads: bool = True
+    """Whether a payload is kept to the byte."""
+    of_user: LiteralString = "user_id = %(user)s"
+    """Whether an event is a user's, in the form that an index serves."""
+
+
+ENGINES = {
+    "embedded": Engine(
+        begin=None,
+        now="select now()",
+        messages="select * from {raw}",
+        of_user="hashtextextended(user_id, 0) = hashtextextended(%(user)s, 0)"
+        " and user_id = %(user)s",
+    ),
+    "materialize": Engine(
+        begin="begin",
+        now="select to_timestamp(mz_now()::text::numeric / 1000)",
+        messages="""
+            select event_key, coalesce(data::text, '') as payload,
+                kafka_time, kafka_partition, kafka_offset
+            from {raw}
+        """,
+        keeps_payloads=False,
+    ),
+    "risingwave": Engine(
+        begin="begin read only",
+        now="select now()",
+        messages="""
+            select event_key, payload, kafka_time,
+                kafka_partition::integer as kafka_partition, kafka_offset
+            from (
+                select event_key, payload, kafka_time, kafka_partition,
+                    kafka_offset::bigint as kafka_offset,
+                    row_number() over (
+                        partition by event_key order by kafka_offset::bigint desc
+                    ) as recency
+                from {raw}
+                where kafka_time > now() - interval '49 hours'
+            ) as ranked
+            where recency = 1 and payload is not null
+        """,
+    ),
+}
+
+
+class Sample:
+    """Takes samples within a transaction that the caller began.
+
+    Memory holds the sampled messages, of each topic so many as were asked for, and the
+    clicks of one user's window or the checkouts of one minute at a time.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        schema: str,
+        engine: Engine,
+        size: int,
+        seed: int,
+    ) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._engine = engine
+        self._size = size
+        self._seed = seed
+
+    def findings(self) -> Iterator[Finding]:
+        """Compare what the sampled messages should have become with what is stored."""
+        clicks = self._messages("clicks")
+        purchases = self._messages("purchases")
+        reference = self._reference(purchases)
+        verdicts = [
+            (message, oracle.verdict(message, reference))
+            for message in (*clicks, *purchases)
+        ]
+        bought = [found for _, found in verdicts if isinstance(found, oracle.Purchase)]
+        yield self._compare(
+            "stg_clicks",
+            [found for _, found in verdicts if isinstance(found, oracle.Click)],
+            "click_id",
+            _keys(clicks),
+        )
+        yield self._compare("stg_purchases", bought, "purchase_id", _keys(purchases))
+        yield self._rejected(
+            [
+                _rejected_event(message, found)
+                for message, found in verdicts
+                if isinstance(found, str)
+            ],
+            [message for message, _ in verdicts],
+        )
+        yield from self._attributed(bought, _keys(purchases), reference)
+        yield from self._minutes(bought)
+
+    def _rejected(
+        self, expected: list[oracle.RejectedEvent], messages: list[oracle.Message]
+    ) -> Finding:
+        columns = [
+            column
+            for column in oracle.COLUMNS["rejected_events"]
+            if column != "payload" or self._engine.keeps_payloads
+        ]
+        sampled = {(m.topic, m.partition, m.offset) for m in messages}
+        stored = [
+            row
+            for row in self._rows(
+                "rejected_events", columns, "kafka_offset", [m.offset for m in messages]
+            )
+            if (row[0], *row[-3:-1]) in sampled
+        ]
+        wanted = [tuple(getattr(row, name) for name in columns) for row in expected]
+        return compare("rejected_events", columns, wanted, stored)
+
+    def _attributed(
+        self,
+        purchases: list[oracle.Purchase],
+        keys: list[str],
+        reference: oracle.Reference,
+    ) -> Iterator[Finding]:
+        window = self._window()
+        firsts, checkouts = [], []
+        for purchase in purchases:
+            candidates = self._candidates(purchase, window)
+            click = oracle.first_click(purchase, candidates, window)
+            checkouts.append(checkout(purchase, click, reference))
+            if click is not None:
+                fields = {**purchase._asdict(), **click._asdict()}
+                firsts.append(tuple(fields[name] for name in oracle.FirstClick._fields))
+        yield self._compare("purchase_first_clicks", firsts, "purchase_id", keys)
+        yield self._compare("checkouts", checkouts, "purchase_id", keys)
+
+    def _minutes(self, purchases: list[oracle.Purchase]) -> Iterator[Finding]:
+        times = [purchase.purchase_time for purchase in purchases]
+        minutes = list({t.replace(second=0, microsecond=0) for t in times})[:_MINUTES]
+        expected: dict[str, list[Row]] = {name: [] for name in INSIGHTS}
+        for minute in minutes:
+            checkouts = [
+                oracle.Checkout(*row)
+                for row in self._select(
+                    "checkouts",
+                    oracle.Checkout._fields,
+                    "purchase_time >= %s and purchase_time < %s",
+                    [minute, minute + timedelta(minutes=1)],
+                )
+            ]
+            for name, insight in INSIGHTS.items():
+                with localcontext(EXACT):
+                    expected[name] += by_minute(insight, checkouts)
+        for name, rows in expected.items():
+            yield self._compare(f"minute_{name}", rows, "minute", minutes)
+
+    def _messages(self, topic: str) -> list[oracle.Message]:
+        raw = sql.Identifier(self._schema, f"raw_{topic}")
+        query = sql.SQL(_SAMPLE).format(
+            messages=sql.SQL(self._engine.messages).format(raw=raw),
+            seed=sql.Literal(self._seed),
+            limit=sql.Literal(self._size),
+        )
+        return [
+            oracle.Message(topic, _bytes(key), _bytes(payload), *place)
+            for key, payload, *place in map(in_utc, self._connection.execute(query))
+        ]
+
+    def _reference(self, purchases: list[oracle.Message]) -> oracle.Reference:
+        """The reference data that the purchases name."""
+        documents = [oracle.json_object(m.value or b"") or {} for m in purchases]
+        tables = []
+        for table, columns in _REFERENCE.items():
+            named = {document.get(columns[0]) for document in documents}
+            ids = [value for value in named if isinstance(value, str)]
+            rows = self._rows(table, columns, columns[0], ids)
+            tables.append([dict(zip(columns, row, strict=True)) for row in rows])
+        return oracle.Reference.of_rows(*tables)
+
+    def _candidates(
+        self, purchase: oracle.Purchase, window: timedelta
+    ) -> Iterator[oracle.Click]:
+        for row in self._select(
+            "stg_clicks",
+            oracle.Click._fields,
+            self._engine.of_user + " and click_time between %(begin)s and %(end)s",
+            {
+                "user": purchase.user_id,
+                "begin": purchase.purchase_time - window - _MARGIN,
+                "end": purchase.purchase_time + _MARGIN,
+            },
+        ):
+            yield oracle.Click(*row)
+
+    def _window(self) -> timedelta:
+        """The length of the attribution window, as the project has it."""
+        project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+        length = project["vars"]["attribution_window"]
+        row = self._connection.execute("select %s::interval", [length]).fetchone()
+        assert row is not None
+        window: timedelta = row[0]
+        return window
+
+    def _compare(
+        self, relation: str, expected: Iterable[Row], column: str, values: list[Any]
+    ) -> Finding:
+        columns = oracle.COLUMNS[relation]
+        stored = self._rows(relation, columns, column, values)
+        return compare(relation, columns, expected, stored)
+
+    def _rows(
+        self, relation: str, columns: Sequence[str], column: str, values: list[Any]
+    ) -> list[Row]:
+        return self._select(relation, columns, "{column} = any(%s)", [values], column)
+
+    def _select(
+        self,
+        relation: str,
+        columns: Sequence[str],
+        condition: LiteralString,
+        parameters: list[Any] | dict[str, Any],
+        column: str = "",
+    ) -> list[Row]:
+        query = sql.SQL("select {columns} from {relation} where " + condition).format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            relation=sql.Identifier(self._schema, relation),
+            column=sql.Identifier(column or columns[0]),
+        )
+        return list(map(in_utc, self._connection.execute(query, parameters)))
+
+
+def _keys(messages: list[oracle.Message]) -> list[str]:
+    return [shown(message.key) for message in messages if message.key is not None]
+
+
+def _rejected_event(message: oracle.Message, reason: str) -> oracle.RejectedEvent:
+    return oracle.RejectedEvent(
+        message.topic,
+        None if message.key is None else shown(message.key),
+        shown(message.value or b""),
+        reason,
+        message.partition,
+        message.offset,
+        message.kafka_time,
+    )
+
+
+def _bytes(data: bytes | str | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data

@@ -1,0 +1,96 @@
+"""A live pipeline of whichever engine, at one moment."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from firstclick import stack
+from firstclick.errors import ServerError
+from firstclick.settings import Settings
+from firstclick.verify.findings import Finding, Verification, in_utc
+from firstclick.verify.recompute import Model, recompute, snapshot
+from firstclick.verify.sample import ENGINES, Engine, Sample
+
+OnFinding = Callable[[Finding], None]
+
+
+def verify(
+    settings: Settings,
+    *,
+    sample: int,
+    seed: int | None = None,
+    on_finding: OnFinding = lambda finding: None,
+) -> Verification:
+    """Compare what the relations hold now with what the raw tables say.
+
+    The whole of it by recomputing, on the embedded engine; and so many messages of
+    each topic by the oracle. ``on_finding`` gets each relation as it is done. Raises
+    FirstClickError.
+    """
+    start = time.monotonic()
+    seed = random.randrange(1 << 32) if seed is None else seed
+    url, schema = settings.database_url, settings.schema_name
+    if url is None:
+        if settings.target != "embedded":
+            raise ServerError(
+                f"FIRSTCLICK_TARGET is {settings.target!r} without DATABASE_URL, "
+                "expected both: set it to the engine's database"
+            )
+        found = stack.running(settings)
+        url, schema = found.database_url, found.schema_name
+    engine = ENGINES[settings.target]
+
+    def each(findings: Iterator[Finding]) -> list[Finding]:
+        done = []
+        for finding in findings:
+            on_finding(finding)
+            done.append(finding)
+        return done
+
+    try:
+        with _moment(url, schema, engine) as (connection, models):
+            recomputed = None if models is None else each(recompute(connection, models))
+            sampled = each(Sample(connection, schema, engine, sample, seed).findings())
+            at = _now(connection, engine)
+    except psycopg.Error as error:
+        raise ServerError(
+            f"the database can't be verified: {' '.join(str(error).split())}"
+        ) from error
+    return Verification(
+        equal=not any(finding.differing for finding in (*(recomputed or []), *sampled)),
+        target=settings.target,
+        at=at,
+        seed=seed,
+        seconds=round(time.monotonic() - start, 3),
+        recomputed=recomputed,
+        sampled=sampled,
+    )
+
+
+@contextmanager
+def _moment(
+    database_url: str, schema: str, engine: Engine
+) -> Iterator[tuple[psycopg.Connection[Any], list[Model] | None]]:
+    if engine.begin is None:
+        with snapshot(database_url, schema) as (connection, models):
+            yield connection, models
+        return
+    with psycopg.connect(
+        database_url, autocommit=True, connect_timeout=10
+    ) as connection:
+        connection.execute(engine.begin)
+        yield connection, None
+        connection.execute("rollback")
+
+
+def _now(connection: psycopg.Connection[Any], engine: Engine) -> datetime:
+    row = connection.execute(engine.now).fetchone()
+    assert row is not None
+    [now] = in_utc(row)
+    assert isinstance(now, datetime)
+    return now

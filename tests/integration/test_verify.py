@@ -1,0 +1,233 @@
+"""`firstclick verify`: a live pipeline holds what its messages say, or it is told."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from pipeline import Pipeline
+from psycopg import sql
+
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from firstclick.verify import Finding, Verification, verify
+from generator import generate
+
+A_ROW = {
+    "typed_clicks": "update {t} set click_at = 'Nowhere' where ctid = (select ctid"
+    " from {t} where reason is null limit 1)",
+    "checked_purchases": "delete from {t} where ctid = (select ctid from {t}"
+    " where reason is not null limit 1)",
+    "rejected_events": "update {t} set reason = 'no reason' where ctid = (select ctid"
+    " from {t} limit 1)",
+    "checkouts": "update {t} set profit = profit + 0.000001 where ctid = (select ctid"
+    " from {t} where payment_status = 'failure' limit 1)",
+    "minute_sources": "insert into {t} select minute, 'Nobody', true, 1, 1, 1"
+    " from {t} limit 1",
+    "event_counts": "update {t} set accepted = accepted + 1 where topic = 'clicks'",
+}
+"""A statement for each relation that makes one row wrong."""
+
+ALL_ROWS = {
+    "typed_clicks": "update {t} set click_at = 'Nowhere' where reason is null",
+    "rejected_events": "update {t} set reason = 'no reason'",
+    "checkouts": "update {t} set profit = profit + 0.000001",
+    "minute_genders": "delete from {t}",
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(stack: Stack) -> Iterator[Pipeline]:
+    """The session's stack, after an hour of a small shop."""
+    generate(stack.bootstrap_servers, rate=3, duration=0, mess=0.1, backfill_hours=1)
+    pipeline = Pipeline(stack)
+    pipeline.settle()
+    yield pipeline
+    pipeline.close()
+
+
+def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    main = "from firstclick.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", main, "verify", *arguments],
+        env={**os.environ, "COLUMNS": "80", **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def verified(stack: Stack, sample: int) -> Verification:
+    return verify(
+        Settings.load().model_copy(update={"home": stack.home}), sample=sample
+    )
+
+
+def differing(findings: list[Finding] | None) -> dict[str, int]:
+    return {
+        finding.relation: finding.differing
+        for finding in findings or []
+        if finding.differing
+    }
+
+
+@contextmanager
+def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
+    """What statements do to relations for a while, behind the back of triggers."""
+    with (
+        psycopg.connect(stack.database_url, autocommit=True) as connection,
+        ExitStack() as exits,
+    ):
+        for relation, statement in statements.items():
+            names = {
+                "t": sql.Identifier(stack.schema_name, relation),
+                "kept": sql.Identifier(f"kept_{relation}"),
+            }
+            connection.execute(
+                sql.SQL(
+                    "create temporary table {kept} as select * from {t};"
+                    " alter table {t} disable trigger user"
+                ).format(**names)
+            )
+            exits.callback(
+                connection.execute,
+                sql.SQL(
+                    "delete from {t}; insert into {t} select * from {kept};"
+                    " alter table {t} enable trigger user"
+                ).format(**names),
+            )
+            assert connection.execute(sql.SQL(statement).format(**names)).rowcount > 0
+        yield
+
+
+def test_a_pipeline_under_load_equals_its_messages(pipeline: Pipeline) -> None:
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        produced = pool.submit(
+            generate,
+            pipeline.stack.bootstrap_servers,
+            rate=300,
+            duration=None,
+            mess=0.1,
+            stop=stop,
+        )
+        home = str(pipeline.stack.home)
+        try:
+            results = [run("--json", FIRSTCLICK_HOME=home) for _ in range(3)]
+        finally:
+            stop.set()
+        assert produced.result().clicks > 0
+    moments = set()
+    for result in results:
+        assert (result.returncode, result.stderr) == (0, ""), result.stdout
+        found = json.loads(result.stdout)
+        assert found["equal"] is True
+        rows = {row["relation"]: row["compared"] for row in found["recomputed"]}
+        assert rows["checkouts"] > 500
+        assert rows["last_hour_revenue"] == 1
+        sampled = {row["relation"]: row["compared"] for row in found["sampled"]}
+        assert sampled["stg_clicks"] > 200
+        assert sampled["rejected_events"] > 0
+        assert sampled["purchase_first_clicks"] > 50
+        assert sampled["minute_revenue"] > 0
+        moments.add(found["at"])
+    assert len(moments) == 3
+
+
+def test_a_row_that_was_tampered_with_is_found_in_its_relation(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.settle()
+    with tampered(pipeline.stack, A_ROW):
+        found = verified(pipeline.stack, sample=0)
+    assert not found.equal
+    of_relation = differing(found.recomputed)
+    assert {name: of_relation.get(name) for name in A_ROW} == dict.fromkeys(A_ROW, 1)
+    # Those that read none of them
+    assert {"typed_purchases", "minute_revenue"}.isdisjoint(of_relation)
+    assert verified(pipeline.stack, sample=0).equal
+
+
+def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Pipeline) -> None:
+    pipeline.settle()
+    with tampered(pipeline.stack, ALL_ROWS):
+        found = verified(pipeline.stack, sample=100)
+    of_relation = differing(found.sampled)
+    wrong = {"stg_clicks", "rejected_events", "checkouts", "minute_genders"}
+    assert wrong <= set(of_relation)
+    assert {"stg_purchases", "purchase_first_clicks"}.isdisjoint(of_relation)
+
+
+def test_a_wrong_rule_is_found_by_the_sample(pipeline: Pipeline) -> None:
+    """Though the relation equals its SQL."""
+    pipeline.settle()
+    models = sql.Identifier(f"{pipeline.stack.schema_name}_maintenance", "models")
+    name = f'%."{pipeline.stack.schema_name}"."minute_genders"'
+    [(right,)] = pipeline.database.execute(
+        sql.SQL("select sql from {} where relation like %s").format(models), [name]
+    )
+    wrong = right.replace("'success'", "'failure'")
+    assert wrong != right
+    remember = sql.SQL("update {} set sql = %s where relation like %s").format(models)
+    with tampered(pipeline.stack, {"minute_genders": "delete from {t}"}):
+        pipeline.database.execute(remember, [wrong, name])
+        try:
+            pipeline.database.execute(f"insert into minute_genders {wrong}".encode())
+            found = verified(pipeline.stack, sample=100)
+        finally:
+            pipeline.database.execute(remember, [right, name])
+    assert differing(found.recomputed) == {}
+    assert set(differing(found.sampled)) == {"minute_genders"}
+
+
+def test_people_are_told_the_first_row_that_differs_and_programs_get_it(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.settle()
+    home = str(pipeline.stack.home)
+    with tampered(pipeline.stack, {"checkouts": A_ROW["checkouts"]}):
+        shown = run(FIRSTCLICK_HOME=home)
+        told = run("--json", FIRSTCLICK_HOME=home)
+    assert (shown.returncode, told.returncode) == (1, 1)
+    *table, problem = shown.stdout.splitlines()
+    assert table[0].startswith("differs")
+    assert max(map(len, table)) <= 80
+    assert problem.startswith("problem: checkouts: 1 of ")
+    assert "; stored: purchase_id=" in problem
+    assert "; expected: purchase_id=" in problem
+    found = json.loads(told.stdout)
+    assert found["equal"] is False
+    [finding] = [row for row in found["recomputed"] if row["differing"]]
+    assert (finding["relation"], finding["differing"]) == ("checkouts", 1)
+    assert [example["side"] for example in finding["examples"]] == [
+        "expected",
+        "stored",
+    ]
+
+
+def test_a_seed_gives_the_same_sample_again(pipeline: Pipeline) -> None:
+    pipeline.settle()
+    settings = Settings.load().model_copy(update={"home": pipeline.stack.home})
+    some = verify(settings, sample=40)
+    again = verify(settings, sample=40, seed=some.seed)
+    assert again.sampled == some.sampled
+    assert verify(settings, sample=40).seed != some.seed
+
+
+def test_without_models_it_says_what_to_do(servers: Stack, tmp_path: Path) -> None:
+    result = run(
+        FIRSTCLICK_HOME=str(tmp_path),
+        DATABASE_URL=servers.database_url,
+        FIRSTCLICK_SCHEMA="nobodys",
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert "schema nobodys" in line
+    assert "firstclick up" in line
