@@ -18,6 +18,8 @@ class Engine:
     has_progress: bool = False
     """Whether SQL tells what has been read from Kafka (kafka_offsets), and what is
     yet to be published (checkouts_changes)."""
+    has_microseconds: bool = False
+    """Whether a moment may be between two milliseconds."""
     takes_keyless: bool = True
     """Whether a message without a key is a row; else it stops the source."""
     takes_liberties: bool = True
@@ -32,6 +34,7 @@ ENGINES = {
             begin="begin isolation level repeatable read, read only",
             now="select now()",
             has_progress=True,
+            has_microseconds=True,
             takes_liberties=False,
         ),
         Engine(

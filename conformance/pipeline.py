@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple, Self, TypeVar
 
 import psycopg
@@ -211,20 +212,34 @@ class Pipeline:
         )
         return [tuple(map(_in_utc, row)) for row in self._connect().execute(query)]
 
-    def snapshot(self, relations: Iterable[str] = oracle.COLUMNS) -> Snapshot:
-        """Return what relations hold at one moment, in the contract's columns."""
+    def snapshot(
+        self,
+        relations: Iterable[str] = oracle.COLUMNS,
+        *,
+        whole_millisecond: bool = False,
+    ) -> Snapshot:
+        """Return what relations hold at one moment, in the contract's columns.
+
+        With ``whole_millisecond`` at one that an event's time can equal: it is
+        waited for. Raises TimeoutError, psycopg.Error.
+        """
         connection = self._connect()
-        connection.execute(self.engine.begin)
+        deadline = time.monotonic() + self.patience
         try:
+            connection.execute(self.engine.begin)
+            while whole_millisecond and self.engine.has_microseconds:
+                if self._moment().microsecond % 1000 == 0:
+                    break
+                if time.monotonic() > deadline:
+                    raise TimeoutError("no transaction began on a whole millisecond")
+                connection.execute("rollback")
+                connection.execute(self.engine.begin)
             rows = {name: self.rows_of(name, self.columns(name)) for name in relations}
             # Asked for last: Materialize takes the moment from the first relation
-            [(now,)] = connection.execute(self.engine.now).fetchall()
+            return Snapshot(self._moment(), rows)
         finally:
             with suppress(psycopg.OperationalError):
                 connection.execute("rollback")
-        if isinstance(now, int):
-            now = _EPOCH + timedelta(milliseconds=now)
-        return Snapshot(_in_utc(now), rows)
 
     def columns(self, relation: str) -> tuple[str, ...]:
         """The columns of a relation that this engine can know."""
@@ -321,6 +336,13 @@ class Pipeline:
         self._producer.flush(self.patience)
         return last
 
+    def _moment(self) -> datetime:
+        [(now,)] = self._connect().execute(self.engine.now).fetchall()
+        if isinstance(now, int):
+            return _EPOCH + timedelta(milliseconds=now)
+        moment: datetime = _in_utc(now)
+        return moment
+
     def _connect(self) -> psycopg.Connection[Row]:
         if self._connection is None or self._connection.broken:
             self._disconnect()
@@ -359,6 +381,7 @@ def _in_utc(value: Any) -> Any:
     return value
 
 
+@lru_cache(100_000)
 def _topic_row(key: str, value: bytes) -> Row:
     """A message of `checkouts` as a row, its decimals in the oracle's form."""
     fields = json.loads(value)

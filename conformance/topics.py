@@ -64,7 +64,10 @@ class TopicReader:
                         f"{patience:.0f} s, expected it in partitions "
                         f"{sorted(unread)}: see whether Kafka runs"
                     )
-                for message in self._consumer.consume(10_000, 0.1):
+                # Alone consume() would wait for as many as it may return
+                first = self._consumer.poll(0.1)
+                rest = self._consumer.consume(10_000, 0)
+                for message in [first, *rest] if first is not None else rest:
                     error = message.error()
                     number, offset = message.partition(), message.offset()
                     if error is None:

@@ -1,0 +1,37 @@
+"""Every relation equals the oracle's, row by row, after each step of each named log."""
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from conformance import Pipeline, report
+from conformance.cases import CASES
+from conformance.deployment import deployed
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def pipeline(servers: Stack) -> Iterator[Pipeline]:
+    """A pipeline with topics and a schema of its own, on the session's servers."""
+    settings = Settings.load().model_copy(
+        update={
+            "database_url": servers.database_url,
+            "kafka_bootstrap_servers": servers.bootstrap_servers,
+        }
+    )
+    with deployed(settings) as pipeline:
+        yield pipeline
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_relations_are_those_of_the_oracle(pipeline: Pipeline, name: str) -> None:
+    seed = int(os.environ.get("SEED", 0)) or random.randrange(1, 1 << 32)
+    print(f"SEED={seed}")
+    steps = 0
+    for outcome in CASES[name](pipeline, seed):
+        steps += 1
+        assert not outcome.differences, f"{outcome.step}\n{report(outcome.differences)}"
+    assert steps > 0
