@@ -325,11 +325,12 @@ def _texts(then: datetime) -> Iterator[Step]:
         statements += user(f"of {text}", text)
         statements += product(text, text, text, "1.10", "0.10")
     yield Step("texts", sends, statements)
-    yield Step("long texts", [
+    long = [
         click("long", "hostile 11", then, source="ü" * 100_000, ip="x" * 300_000),
         purchase("long", "hostile 11", "hostile 0", after(then, 1)),
         purchase("long unknown", "ß" * 100_000, "hostile 0", then),
-    ])  # fmt: skip
+    ]
+    yield Step("long texts", long)
 
 
 def _known_and_unknown(then: datetime) -> Iterator[Step]:
