@@ -7,7 +7,9 @@ import time
 from enum import StrEnum
 from typing import Annotated
 
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from conformance.cases import CASES
@@ -61,8 +63,8 @@ def conformance(
                     f"{steps:3} times, {wrong:3} of them with differences, "
                     f"{time.monotonic() - start:5.1f} s"
                 )
-    except (FirstClickError, TimeoutError) as error:
-        say(f"conformance: {error}")
+    except (FirstClickError, TimeoutError, KafkaException, psycopg.Error) as error:
+        say(f"conformance: {' '.join(str(error).split())}")
         raise SystemExit(1) from None
     raise SystemExit(1 if failed else 0)
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     NewTopic,
@@ -20,11 +21,12 @@ from psycopg import sql
 from conformance.pipeline import Pipeline
 from firstclick import stack as stacks
 from firstclick.deploy import PROJECT, postgres_environment
-from firstclick.errors import DeploymentError, SettingsError
+from firstclick.errors import DeploymentError, ServerError, SettingsError
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 
-_TIMEOUT = 30.0
+_ANSWER, _TIMEOUT = 5.0, 30.0
+"""Seconds."""
 _TOPICS = {
     # Not compacted: so it takes messages without a key, and keeps all that is sent
     "clicks": "delete",
@@ -55,8 +57,8 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
                 "KAFKA_BOOTSTRAP_SERVERS, expected both: set them to where "
                 f"{settings.target} and a Kafka that it reaches run"
             )
-        exits.enter_context(_topics(servers, settings))
         exits.enter_context(_schemas(database_url, settings))
+        exits.enter_context(_topics(servers, settings))
         home = exits.enter_context(_home())
         if settings.target == "embedded":
             own = settings.model_copy(update={"home": home})
@@ -111,8 +113,16 @@ def _topics(servers: str, settings: Settings) -> Iterator[None]:
         )
         for topic, policy in _TOPICS.items()
     ]
-    for created in admin.create_topics(topics).values():
-        created.result(_TIMEOUT)
+    try:
+        # Without an answer to this, making topics would only time out
+        admin.list_topics(timeout=_ANSWER)
+        for created in admin.create_topics(topics).values():
+            created.result(_TIMEOUT)
+    except KafkaException as error:
+        raise ServerError(
+            f"no topics can be made on {servers}: {error.args[0].str()}; expected "
+            "Kafka that lets us: see KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
     try:
         yield
     finally:
@@ -124,6 +134,13 @@ def _topics(servers: str, settings: Settings) -> Iterator[None]:
 @contextmanager
 def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
     """Drops at the end the schemas that are made meanwhile."""
+    try:
+        psycopg.connect(database_url, connect_timeout=10).close()
+    except psycopg.Error as error:
+        raise ServerError(
+            f"no answer from the database: {' '.join(str(error).split())}; expected "
+            f"the {settings.target} engine there: see DATABASE_URL"
+        ) from error
     try:
         yield
     finally:
