@@ -1,0 +1,1 @@
+"""A pipeline under load, what is done to it, and whether it holds all of it after."""

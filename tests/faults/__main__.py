@@ -1,0 +1,65 @@
+"""The command line of the faults."""
+
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from faults.report import save, show
+from faults.rounds import LONG, SHORT, Tally, inflict
+from faults.site import site
+from firstclick.errors import FirstClickError
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "faults.json"
+
+
+def faults(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Each kind once; nothing is saved in docs/.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Of what is random; printed in any case.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to save.",
+            show_default=f"{RESULTS.name} in docs/, none if quick",
+        ),
+    ] = None,
+) -> None:
+    """Kill, stop and starve a pipeline under load; then compare it with the oracle."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(highlight=False)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    if seed is None:
+        seed = random.randrange(1 << 32)
+    say(f"seed {seed}")
+    tally = Tally(seed)
+    chance = random.Random(seed)
+    try:
+        with site(chance) as at:
+            for faults in (SHORT if quick else LONG).values():
+                inflict(at, chance.sample(faults, len(faults)), tally, say)
+    except (FirstClickError, TimeoutError) as error:
+        say(f"faults: {' '.join(str(error).split())}")
+        raise SystemExit(1) from None
+    finally:
+        if tally.rows:
+            show(tally, console)
+    target = output or (None if quick else RESULTS)
+    if target is not None:
+        save(tally, target)
+        say(f"Saved {target}")
+    raise SystemExit(1 if tally.lost or tally.doubled else 0)
+
+
+if __name__ == "__main__":
+    typer.run(faults)

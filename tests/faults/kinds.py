@@ -1,0 +1,260 @@
+"""What is done to a pipeline: each kind returns when it has been done.
+
+A fault returns the moment from which the pipeline has all it needs to recover, of
+``time.monotonic()``, and what was seen of it.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from faults.site import PROCESSES, Site
+
+STILL_SECONDS = 10.0
+FULL_SECONDS = 3.0
+
+BACKLOG_SECONDS = 3.0
+"""How long the connector stands still to have COPYs of thousands of rows after."""
+
+_ATTEMPTS = 20
+
+_LOG_SOMETHING = (
+    "select pg_logical_emit_message(false, 'faults', repeat('x', 10000000))"
+)
+_LOGGED = 400
+"""How often at most: 4 GB, more than PostgreSQL keeps of its log (max_wal_size)."""
+
+_NAMES = {"kafka": "Kafka", "postgres": "PostgreSQL"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """When a fault was over, and what is to be said of it."""
+
+    at: float
+    seen: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault."""
+
+    name: str
+    inflict: Callable[[Site], Done]
+    kills: int = 0
+    needs_disk: bool = False
+
+
+def killed(name: str) -> Fault:
+    return Fault(f"SIGKILL of {_named(name)}", partial(_kill, names=(name,)), kills=1)
+
+
+def two_killed() -> Fault:
+    return Fault("SIGKILL of two at once", _kill_two, kills=2)
+
+
+def killed_at_start() -> Fault:
+    return Fault("SIGKILL during start", _kill_at_start, kills=1)
+
+
+def killed_again(name: str) -> Fault:
+    return Fault(
+        f"SIGKILL of {_named(name)} and of its successor",
+        partial(_kill_again, name=name),
+        kills=2,
+    )
+
+
+def stopped(name: str) -> Fault:
+    return Fault(
+        f"SIGSTOP of {_named(name)} for {STILL_SECONDS:.0f} s",
+        partial(_stand_still, name=name),
+    )
+
+
+def one_stopped() -> Fault:
+    return Fault(
+        f"SIGSTOP of one for {STILL_SECONDS:.0f} s",
+        lambda site: _stand_still(site, site.random.choice(PROCESSES)),
+    )
+
+
+def copy_cut() -> Fault:
+    return Fault("connection cut in the middle of COPY", _cut_copy)
+
+
+def full_disk(name: str) -> Fault:
+    return Fault(
+        f"full disk under {_named(name)}",
+        partial(_fill_disk, name=name),
+        needs_disk=True,
+    )
+
+
+def full_log_disk() -> Fault:
+    return Fault(
+        "full disk under PostgreSQL, no room for its log either",
+        _fill_log_disk,
+        needs_disk=True,
+    )
+
+
+def _named(name: str) -> str:
+    return _NAMES.get(name, f"the {name}")
+
+
+def _kill(site: Site, names: tuple[str, ...]) -> Done:
+    at = time.monotonic()
+    site.kill(*names)
+    return Done(at, " and ".join(map(_named, names)) if len(names) > 1 else "")
+
+
+def _kill_two(site: Site) -> Done:
+    return _kill(site, tuple(site.random.sample(PROCESSES, 2)))
+
+
+def _kill_again(site: Site, name: str) -> Done:
+    """The successor dies at a random moment of its start, recovery included."""
+    site.kill(name)
+    delay = site.random.uniform(0, 1)
+    time.sleep(delay)
+    at = time.monotonic()
+    site.kill(name)
+    return Done(at, f"the second {delay:.2f} s after it had begun")
+
+
+def _kill_at_start(site: Site) -> Done:
+    """Of the whole stack; it may fail to start for that, and is started again."""
+    name = site.random.choice(PROCESSES)
+    delay = site.random.uniform(0, 1)
+    last = site.process(name)
+    site.stop()
+
+    def kill_beginner() -> float:
+        beginner = site.successor(name, last)
+        time.sleep(delay)
+        at = time.monotonic()
+        beginner.kill()
+        return at
+
+    # The stack lives as long as the thread that starts it: this one
+    with ThreadPoolExecutor(1) as pool:
+        killer = pool.submit(kill_beginner)
+        failure = site.start()
+        at = killer.result()
+    outcome = f"failed ({failure}) and started again" if failure else "came up"
+    return Done(at, f"{_named(name)} {delay:.2f} s after it had begun; {outcome}")
+
+
+def _stand_still(site: Site, name: str) -> Done:
+    with ExitStack() as resumed:
+        process = site.process(name)
+        # A server's children too, PostgreSQL's sessions for example
+        for each in (process, *process.children(recursive=True)):
+            each.suspend()
+            resumed.callback(_resume, each)
+        time.sleep(STILL_SECONDS)
+    return Done(time.monotonic(), _named(name))
+
+
+def _resume(process: psutil.Process) -> None:
+    # One that ended meanwhile needs it no more
+    if process.is_running():
+        process.resume()
+
+
+def _cut_copy(site: Site) -> Done:
+    """PostgreSQL ends the connector's session while it takes a COPY's rows.
+
+    The proof is PostgreSQL's own: it logs the row that it was at. Where the session
+    was at something else, such as the triggers after the last row, it is tried again.
+    """
+    log = site.log("postgres")
+    for _ in range(_ATTEMPTS):
+        start = log.stat().st_size
+        connector = site.process("connector")
+        with ExitStack() as resumed:
+            connector.suspend()
+            resumed.callback(_resume, connector)
+            time.sleep(BACKLOG_SECONDS)
+        if (session := _end_copying_session(site)) is None:
+            continue
+        at = time.monotonic()
+        text: str = site.pipeline.eventually(
+            partial(_said_by, session, log, start), "PostgreSQL's log of the end"
+        )
+        if place := re.search(r"CONTEXT:  (COPY raw_\w+, line [\d,]+)", text):
+            return Done(at, place[1])
+    raise TimeoutError(f"no COPY was hit in {_ATTEMPTS} attempts")
+
+
+def _end_copying_session(site: Site) -> int | None:
+    """End the session that copies as soon as there is one; its process's id."""
+    deadline = time.monotonic() + site.pipeline.patience
+    with psycopg.connect(site.pipeline.stack.database_url, autocommit=True) as watcher:
+        # Without a pause: a COPY takes milliseconds
+        while time.monotonic() < deadline:
+            ended = watcher.execute(
+                "select pid, pg_terminate_backend(pid) from pg_stat_progress_copy"
+                " where tuples_processed > 100"
+            ).fetchone()
+            if ended is not None:
+                return int(ended[0])
+    return None
+
+
+def _said_by(session: int, log: Path, start: int) -> str:
+    """What a session has logged, once the reason of its end is there whole."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    said = [line for line in lines if f" [{session}] " in line]
+    return "\n".join(said) if any("STATEMENT:" in line for line in said) else ""
+
+
+def _fill_disk(site: Site, name: str) -> Done:
+    disk, lacks_room = site.disks[name], _awaited(site, name, "No space left on device")
+    disk.fill()
+    try:
+        lacks_room()
+        time.sleep(FULL_SECONDS)
+    finally:
+        disk.make_room()
+    return Done(time.monotonic(), "")
+
+
+def _fill_log_disk(site: Site) -> Done:
+    """What PostgreSQL has of its write-ahead log is filled up as well: it panics."""
+    disk, panics = site.disks["postgres"], _awaited(site, "postgres", "PANIC:")
+    # Opened before: where the disk is full there may be no new sessions
+    with psycopg.connect(site.pipeline.stack.database_url, autocommit=True) as session:
+        session.execute(_LOG_SOMETHING)
+        disk.fill()
+        try:
+            with suppress(psycopg.OperationalError):
+                for _ in range(_LOGGED):
+                    session.execute(_LOG_SOMETHING)
+            panics()
+            time.sleep(FULL_SECONDS)
+        finally:
+            disk.make_room()
+    return Done(time.monotonic(), "it panicked")
+
+
+def _awaited(site: Site, name: str, words: str) -> Callable[[], object]:
+    """What waits until a process logs these words, from now on."""
+    log = site.log(name)
+    start = log.stat().st_size
+    return partial(
+        site.pipeline.eventually,
+        lambda: words.encode() in log.read_bytes()[start:],
+        f"{name} logs {words!r}",
+    )

@@ -1,0 +1,117 @@
+"""Which faults, in which order, and what they came to."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from conformance import report
+from faults.kinds import (
+    Fault,
+    copy_cut,
+    full_disk,
+    full_log_disk,
+    killed,
+    killed_again,
+    killed_at_start,
+    one_stopped,
+    stopped,
+    two_killed,
+)
+from faults.load import Load
+from faults.site import PROCESSES, SERVERS, Compared, Site
+
+LONGEST_PAUSE = 2.0
+"""Seconds of quiet, at most, before a fault: its moment is random."""
+
+SHORT: dict[str, list[Fault]] = {
+    "kills": [*map(killed, PROCESSES), two_killed(), killed_at_start()],
+    "stops": [one_stopped()],
+    "cuts": [copy_cut()],
+    "full disks": [full_log_disk()],
+}
+"""Each kind once."""
+
+LONG: dict[str, list[Fault]] = {
+    "kills": 5 * [killed(name) for name in PROCESSES] + 3 * [two_killed()],
+    "kills at start": [
+        *(2 * [killed_at_start()]),
+        *map(killed_again, SERVERS),
+    ],
+    "stops": [stopped(name) for name in PROCESSES],
+    "cuts": 3 * [copy_cut()],
+    "full disks": [*(2 * [full_disk(name) for name in SERVERS]), full_log_disk()],
+}
+
+
+@dataclass
+class Row:
+    """What one kind of fault came to."""
+
+    fault: str
+    kills: int = 0
+    seconds: list[float] = field(default_factory=list)
+    """Of each time, until the pipeline had caught up."""
+    lost: int = 0
+    doubled: int = 0
+    skipped: str = ""
+
+
+@dataclass
+class Tally:
+    """What a run came to so far."""
+
+    seed: int
+    rows: dict[str, Row] = field(default_factory=dict)
+    sent: int = 0
+    """Messages, all of which Kafka has acknowledged."""
+
+    @property
+    def kills(self) -> int:
+        return sum(row.kills for row in self.rows.values())
+
+    @property
+    def lost(self) -> int:
+        return sum(row.lost for row in self.rows.values())
+
+    @property
+    def doubled(self) -> int:
+        return sum(row.doubled for row in self.rows.values())
+
+
+def inflict(
+    site: Site, faults: list[Fault], tally: Tally, say: Callable[[str], None]
+) -> Compared:
+    """Inflict faults on the pipeline under load, then compare it with the oracle.
+
+    What is lost or doubled after them counts for each of them. Raises ServerError,
+    TimeoutError.
+    """
+    rows = {
+        fault.name: tally.rows.setdefault(fault.name, Row(fault.name))
+        for fault in faults
+    }
+    with Load(site.pipeline, site.random.getrandbits(64), tally.sent) as generated:
+        for fault in faults:
+            row = rows[fault.name]
+            if fault.needs_disk and site.no_disks:
+                row.skipped = site.no_disks
+                continue
+            time.sleep(site.random.uniform(0, LONGEST_PAUSE))
+            done = fault.inflict(site)
+            seconds = site.seconds_to_catch_up(generated, done.at)
+            row.seconds.append(round(seconds, 2))
+            row.kills += fault.kills
+            seen = f" ({done.seen})" if done.seen else ""
+            say(f"{fault.name}{seen}: caught up in {seconds:.1f} s")
+    tally.sent = generated.sent
+    compared = site.compared(tally.sent)
+    for row in rows.values():
+        row.lost += compared.lost
+        row.doubled += compared.doubled
+    if compared.differences:
+        say(report(compared.differences))
+    say(
+        f"compared after {tally.sent:,} messages: {compared.lost} lost, "
+        f"{compared.doubled} doubled"
+    )
+    return compared

@@ -1,0 +1,184 @@
+"""A pipeline of the faults' own, its processes, and how fast it recovers."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from conformance import Difference, Pipeline
+from faults.disks import Disk, NoDiskError, mounted
+from faults.load import Load
+from firstclick import stack as stacks
+from firstclick.errors import FirstClickError
+from firstclick.home import Home
+from firstclick.settings import Settings
+
+SERVERS = ("kafka", "postgres")
+PROCESSES = ("connector", "publisher", *SERVERS)
+
+PATIENCE = 120.0
+"""Seconds for a condition to come true: the supervisor alone may wait 30."""
+
+_OWN = {
+    "database_url": None,
+    "kafka_bootstrap_servers": None,
+    "postgres_port": None,
+    "kafka_port": None,
+    "schema_name": "firstclick",
+    "topic_prefix": "",
+    "target": "embedded",
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a settled pipeline lacked, and what it had too much."""
+
+    lost: int
+    doubled: int
+    differences: list[Difference]
+
+
+class Site:
+    """The pipeline as faults and their report see it; made by ``site``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        disks: dict[str, Disk],
+        no_disks: str,
+        random: Random,
+    ) -> None:
+        self.pipeline = pipeline
+        self.random = random
+        self.disks = disks
+        self.no_disks = no_disks
+        """Why there are no disks to fill; empty where there are."""
+        self._home = Home(settings.home)
+        self._settings = settings
+
+    def find(self, name: str) -> psutil.Process | None:
+        """The process of this name, by its supervisor's word."""
+        state = self._home.state
+        assert state is not None
+        child = state.children.get(name)
+        return child.process.find() if child and child.running else None
+
+    def process(self, name: str) -> psutil.Process:
+        """The process of this name; waits until there is one."""
+        found = self.pipeline.eventually(lambda: self.find(name), f"{name} runs")
+        assert found is not None
+        return found
+
+    def successor(self, name: str, last: psutil.Process) -> psutil.Process:
+        """The process that took the place of this one; waits until there is one."""
+
+        def found() -> psutil.Process | None:
+            process = self.find(name)
+            return process if process != last else None
+
+        process = self.pipeline.eventually(found, f"{name} started again")
+        assert process is not None
+        return process
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL these at once, and wait until each has a successor."""
+        last = {name: self.process(name) for name in names}
+        for process in last.values():
+            process.kill()
+        for name, process in last.items():
+            self.successor(name, process)
+
+    def start(self) -> str:
+        """Start the stack, once more where that fails: returns why it did."""
+        try:
+            stacks.start(self._settings, detach=False)
+        except FirstClickError as error:
+            stacks.start(self._settings, detach=False)
+            return str(error)
+        return ""
+
+    def stop(self) -> None:
+        stacks.down(self._home.path)
+
+    def log(self, name: str) -> Path:
+        return self._home.logs / f"{name}.log"
+
+    def seconds_to_catch_up(self, load: Load, since: float) -> float:
+        """Wait until all that was due then is stored and published.
+
+        ``since`` is of ``time.monotonic()``, and so are the seconds counted. Raises
+        TimeoutError, ServerError where the load has ended.
+        """
+        due = load.due(since)
+
+        def stored() -> bool:
+            load.check()
+            return self._stored() >= due
+
+        self.pipeline.eventually(stored, f"{due:,} messages stored")
+        [(last,)] = self.pipeline.execute(
+            "select coalesce(max(change_id), 0) from {schema}.checkouts_changes"
+        )
+        self.pipeline.eventually(
+            lambda: (
+                not self.pipeline.execute(
+                    "select from {schema}.checkouts_changes where change_id <= %s"
+                    " limit 1",
+                    [last],
+                )
+            ),
+            "their checkouts published",
+        )
+        return time.monotonic() - since
+
+    def compared(self, sent: int) -> Compared:
+        """Settle, and compare all with the oracle.
+
+        ``sent`` is the number of messages that Kafka has acknowledged: what it does
+        not hold is lost, and what it holds besides is doubled, as are rows.
+        """
+        self.pipeline.settle()
+        differences = self.pipeline.differences()
+        surplus = len(self.pipeline.messages()) - sent
+        return Compared(
+            lost=sum(len(each.missing) for each in differences) + max(-surplus, 0),
+            doubled=sum(len(each.unexpected) for each in differences) + max(surplus, 0),
+            differences=differences,
+        )
+
+    def _stored(self) -> int:
+        [(stored,)] = self.pipeline.execute(
+            "select coalesce(sum(next_offset), 0)::bigint from {schema}.kafka_offsets"
+        )
+        return int(stored)
+
+
+@contextmanager
+def site(random: Random) -> Iterator[Site]:
+    """A fresh stack in a temporary home, for as long as the block runs.
+
+    Addresses in the environment are not used. Raises FirstClickError.
+    """
+    with ExitStack() as exits:
+        home = Path(tempfile.mkdtemp(prefix="firstclick-faults-"))
+        exits.callback(shutil.rmtree, home)
+        Home.open(home)
+        disks, no_disks = {}, ""
+        try:
+            for name in SERVERS:
+                disks[name] = exits.enter_context(mounted(home / name))
+        except NoDiskError as error:
+            no_disks = str(error)
+        settings = Settings.load().model_copy(update={**_OWN, "home": home})
+        exits.callback(stacks.down, home)
+        started = stacks.start(settings, detach=False).stack
+        pipeline = exits.enter_context(Pipeline(started, patience=PATIENCE))
+        yield Site(settings, pipeline, disks, no_disks, random)
