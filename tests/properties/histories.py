@@ -1,0 +1,213 @@
+"""What histories are drawn from: few users, products and keys, so that they meet."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any, Literal
+
+from hypothesis import strategies as st
+from workers import NAMES
+
+from conformance import Send
+from conformance.events import ABSENT, Raw, after, click, purchase
+from conformance.hostile import (
+    MINUTE,
+    WINDOW,
+    Statement,
+    no_product,
+    no_user,
+    product,
+    user,
+)
+
+CLICKS = [f"click {number}" for number in range(8)]
+PURCHASES = [f"purchase {number}" for number in range(5)]
+USERS = [f"history {number}" for number in (0, 0, 1, 1, 2)]
+PRODUCTS = [f"history {number}" for number in (0, 0, 1)]
+GENDERS = ["Female", "Male"]
+
+ANCHORS = [0, -WINDOW, -60 * MINUTE, -30 * MINUTE, -300 * MINUTE, 7 * MINUTE]
+"""Milliseconds from a history's start: now, what leaves a window or the hour now, what
+is past, and what is still in the future. A history happens around a few of them."""
+
+NEARBY = {
+    "clicks": [
+        *(0, 1, -1, 700, -MINUTE, -5 * MINUTE, MINUTE),
+        *(-WINDOW, -WINDOW + 1, -WINDOW - 1, -WINDOW + 1_000),
+    ],
+    "purchases": [0, 1, -1, 500, 1_000, 1_500, MINUTE, WINDOW],
+}
+
+MALFORMED: dict[str, list[dict[str, Any]]] = {
+    "clicks": [
+        {"source": 7},
+        {"ip": ABSENT},
+        {"click_time": "yesterday"},
+        {"key": b"another key"},
+        {"user_id": Raw("nobody")},
+    ],
+    "purchases": [
+        {"quantity": 0},
+        {"discount": 1},
+        {"shipping_cost": "1"},
+        {"payment_status": "perhaps"},
+        {"product_id": ABSENT},
+        {"key": b"another key"},
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """An event, but for the time that it is near to."""
+
+    topic: str
+    key: str
+    anchor: int
+    """Which of the history's."""
+    milliseconds: int
+    """From there."""
+    fields: dict[str, Any]
+
+    def time(self, anchor: datetime) -> datetime:
+        return after(anchor, self.milliseconds)
+
+    def near(self, anchor: datetime) -> Send:
+        fields = dict(self.fields)
+        user_id = fields.pop("user")
+        if self.topic == "clicks":
+            return click(self.key, user_id, self.time(anchor), **fields)
+        product_id = fields.pop("product")
+        return purchase(self.key, user_id, product_id, self.time(anchor), **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An event, or what is done to one that there was: `of` counts from the first."""
+
+    kind: Literal["produce", "delete", "duplicate"]
+    of: int
+    payload: Payload
+    """Where its key is there already, it corrects that event."""
+
+
+def anchored(start: datetime, milliseconds: int) -> datetime:
+    """An anchor as a time; one that is past is the beginning of a minute."""
+    time = after(start, milliseconds)
+    if milliseconds in (-30 * MINUTE, -300 * MINUTE):
+        return time.replace(second=0, microsecond=0)
+    return time
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> Payload:
+    """An event of any topic and key; one in ten is malformed."""
+    topic = draw(st.sampled_from(["clicks", "purchases"]))
+    fields: dict[str, Any] = draw(
+        click_fields if topic == "clicks" else purchase_fields
+    )
+    if draw(st.sampled_from([False] * 9 + [True])):
+        fields |= draw(st.sampled_from(MALFORMED[topic]))
+    return Payload(
+        topic,
+        draw(st.sampled_from(CLICKS if topic == "clicks" else PURCHASES)),
+        draw(st.integers(0, 1)),
+        draw(st.sampled_from(NEARBY[topic])),
+        fields,
+    )
+
+
+def many_payloads() -> st.SearchStrategy[list[Payload]]:
+    """Some fifteen, of which shortening may leave one."""
+    some = st.lists(payloads(), max_size=12)
+    return st.builds(lambda *parts: [*chain(*parts)], *[some] * 3).filter(bool)
+
+
+def acts() -> st.SearchStrategy[Act]:
+    kinds = st.sampled_from(["produce", "produce", "delete", "duplicate"])
+    return st.builds(Act, kinds, st.integers(0, 30), payloads())
+
+
+def restarts() -> st.SearchStrategy[list[tuple[str, bool]]]:
+    """Which processes are started again, and whether they are killed; mostly none."""
+    one = st.tuples(st.sampled_from(NAMES), st.booleans())
+    return st.one_of(*[st.just([])] * 4, st.lists(one, min_size=1, max_size=2))
+
+
+click_fields = st.fixed_dictionaries(
+    {
+        "user": st.sampled_from(USERS),
+        "click_at": st.sampled_from(["Homepage", "Product"]),
+        "source": st.sampled_from(["Google", "Tiktok", "Unknown"]),
+    }
+)
+
+purchase_fields = st.fixed_dictionaries(
+    {
+        "user": st.sampled_from(USERS),
+        "product": st.sampled_from(PRODUCTS),
+        "quantity": st.integers(1, 3),
+        "discount": st.sampled_from([0, Raw("0.05"), Raw("0.050"), Raw("1e-6")]),
+        "shipping_cost": st.sampled_from([0, Raw("7.50"), Raw("0.000001")]),
+        "payment_status": st.sampled_from(["success", "failure"]),
+        "description": st.sampled_from(["none", "Insufficient funds"]),
+    }
+)
+
+
+def users() -> st.SearchStrategy[list[Statement]]:
+    """A user is there, with whatever was there before replaced."""
+    return st.builds(user, st.sampled_from(USERS), st.sampled_from(GENDERS))
+
+
+def products() -> st.SearchStrategy[list[Statement]]:
+    return st.builds(
+        product,
+        st.sampled_from(PRODUCTS),
+        st.sampled_from(["Plain", "Other"]),
+        st.sampled_from(["Things", "Others"]),
+        st.sampled_from(["19.99", "20", "0.000001"]),
+        st.sampled_from(["0.125", "0"]),
+    )
+
+
+def reference_data() -> st.SearchStrategy[list[Statement]]:
+    """What is known at first: most of it."""
+    some = st.lists(st.one_of(users(), products()), max_size=3)
+    return some.map(
+        lambda changes: [
+            *user(USERS[0], GENDERS[0]),
+            *product(PRODUCTS[0], "Plain", "Things", "19.99", "0.125"),
+            *(statement for change in changes for statement in change),
+        ]
+    )
+
+
+def changes() -> st.SearchStrategy[list[Statement]]:
+    """A row of the reference data comes, goes, or has another value."""
+    return st.one_of(
+        users(),
+        products(),
+        st.builds(no_user, st.sampled_from(USERS)),
+        st.builds(no_product, st.sampled_from(PRODUCTS)),
+        st.builds(
+            lambda gender: [
+                (
+                    "update {schema}.users set gender = %s"
+                    " where user_id like 'history %%'",
+                    (gender,),
+                )
+            ],
+            st.sampled_from(GENDERS),
+        ),
+        st.builds(
+            lambda factor: [
+                (
+                    "update {schema}.products set price = price * %s"
+                    " where product_id like 'history %%'",
+                    (factor,),
+                )
+            ],
+            st.sampled_from([2, 1]),
+        ),
+    )
