@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from faults.disks import NoDiskError
 from faults.report import save, show
 from faults.rounds import LONG, SHORT, Tally, inflict
 from faults.site import site
@@ -43,12 +44,11 @@ def faults(
         seed = random.randrange(1 << 32)
     say(f"seed {seed}")
     tally = Tally(seed)
-    chance = random.Random(seed)
     try:
-        with site(chance) as at:
+        with site(random.Random(seed)) as at:
             for faults in (SHORT if quick else LONG).values():
-                inflict(at, chance.sample(faults, len(faults)), tally, say)
-    except (FirstClickError, TimeoutError) as error:
+                inflict(at, faults, tally, say)
+    except (FirstClickError, NoDiskError, TimeoutError) as error:
         say(f"faults: {' '.join(str(error).split())}")
         raise SystemExit(1) from None
     finally:

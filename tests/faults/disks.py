@@ -11,8 +11,11 @@ from pathlib import Path
 
 import psutil
 
-_SIZE = 4 * 1024**3
-"""Bytes, of memory where they are used: a long run writes about a third."""
+_SIZE = 2 * 1024**3
+"""Bytes, of memory where they are used: a long run writes about half of it."""
+
+_NEEDED = 3 * 1024**3
+"""Bytes of memory that have to be free, for all disks together."""
 
 _LEFT = 128 * 1024
 """Bytes left on a disk that is filled."""
@@ -52,8 +55,8 @@ def mounted(path: Path) -> Iterator[Disk]:
     """A disk at a directory for as long as the block runs. Raises NoDiskError."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         raise NoDiskError("only root can mount one, on Linux")
-    if psutil.virtual_memory().available < 2 * _SIZE:
-        raise NoDiskError(f"there is less than {2 * _SIZE >> 30} GiB of memory free")
+    if psutil.virtual_memory().available < _NEEDED:
+        raise NoDiskError(f"there is less than {_NEEDED >> 30} GiB of memory free")
     path.mkdir(mode=0o700)
     _run(
         *("mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700"),

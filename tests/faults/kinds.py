@@ -83,7 +83,7 @@ def stopped(name: str) -> Fault:
 def one_stopped() -> Fault:
     return Fault(
         f"SIGSTOP of one for {STILL_SECONDS:.0f} s",
-        lambda site: _stand_still(site, site.random.choice(PROCESSES)),
+        _one_stands_still,
     )
 
 
@@ -155,19 +155,30 @@ def _kill_at_start(site: Site) -> Done:
 
 
 def _stand_still(site: Site, name: str) -> Done:
+    process = site.process(name)
     with ExitStack() as resumed:
-        process = site.process(name)
-        # A server's children too, PostgreSQL's sessions for example
-        for each in (process, *process.children(recursive=True)):
-            each.suspend()
-            resumed.callback(_resume, each)
+        _suspend(process, resumed)
+        # PostgreSQL's sessions for example; there will be no new ones now
+        for child in process.children(recursive=True):
+            _suspend(child, resumed)
         time.sleep(STILL_SECONDS)
-    return Done(time.monotonic(), _named(name))
+    return Done(time.monotonic(), "")
+
+
+def _one_stands_still(site: Site) -> Done:
+    name = site.random.choice(PROCESSES)
+    return Done(_stand_still(site, name).at, _named(name))
+
+
+def _suspend(process: psutil.Process, resumed: ExitStack) -> None:
+    """SIGSTOP, and SIGCONT when the stack is unwound; one that has ended is left."""
+    with suppress(psutil.NoSuchProcess):
+        process.suspend()
+        resumed.callback(_resume, process)
 
 
 def _resume(process: psutil.Process) -> None:
-    # One that ended meanwhile needs it no more
-    if process.is_running():
+    with suppress(psutil.NoSuchProcess):
         process.resume()
 
 
@@ -180,23 +191,20 @@ def _cut_copy(site: Site) -> Done:
     log = site.log("postgres")
     for _ in range(_ATTEMPTS):
         start = log.stat().st_size
-        connector = site.process("connector")
         with ExitStack() as resumed:
-            connector.suspend()
-            resumed.callback(_resume, connector)
+            _suspend(site.process("connector"), resumed)
             time.sleep(BACKLOG_SECONDS)
-        if (session := _end_copying_session(site)) is None:
-            continue
+        session = _end_copying_session(site)
         at = time.monotonic()
-        text: str = site.pipeline.eventually(
+        text = site.pipeline.eventually(
             partial(_said_by, session, log, start), "PostgreSQL's log of the end"
         )
-        if place := re.search(r"CONTEXT:  (COPY raw_\w+, line [\d,]+)", text):
+        if place := re.search(r"CONTEXT:  (COPY raw_\w+, line \d+)", text):
             return Done(at, place[1])
     raise TimeoutError(f"no COPY was hit in {_ATTEMPTS} attempts")
 
 
-def _end_copying_session(site: Site) -> int | None:
+def _end_copying_session(site: Site) -> int:
     """End the session that copies as soon as there is one; its process's id."""
     deadline = time.monotonic() + site.pipeline.patience
     with psycopg.connect(site.pipeline.stack.database_url, autocommit=True) as watcher:
@@ -208,7 +216,7 @@ def _end_copying_session(site: Site) -> int | None:
             ).fetchone()
             if ended is not None:
                 return int(ended[0])
-    return None
+    raise TimeoutError(f"no COPY within {site.pipeline.patience:.0f} s")
 
 
 def _said_by(session: int, log: Path, start: int) -> str:

@@ -1,5 +1,6 @@
 """What a run came to, as a table and as JSON."""
 
+import os
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -8,7 +9,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.findings import machine
 from faults.load import RATE
 from faults.rounds import Tally
 from firstclick.errors import HomeError
@@ -61,9 +61,10 @@ def save(tally: Tally, path: Path) -> None:
         )
         for row in tally.rows.values()
     )
+    at_work = {**tally.machine, "load_average_after": os.getloadavg()}
     text = (
         f'{{\n  "run": {_line(run)},\n  "faults": [\n{faults}\n  ],\n'
-        f'  "machine": {_line(machine())}\n}}\n'
+        f'  "machine": {_line(at_work)}\n}}\n'
     )
     try:
         path.write_text(text)

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from benchmarks.findings import machine
 from conformance import report
 from faults.kinds import (
     Fault,
@@ -25,11 +27,9 @@ LONGEST_PAUSE = 2.0
 
 SHORT: dict[str, list[Fault]] = {
     "kills": [*map(killed, PROCESSES), two_killed(), killed_at_start()],
-    "stops": [one_stopped()],
-    "cuts": [copy_cut()],
-    "full disks": [full_log_disk()],
+    "others": [one_stopped(), copy_cut(), full_log_disk()],
 }
-"""Each kind once."""
+"""Each kind once, by the name of what is compared together."""
 
 LONG: dict[str, list[Fault]] = {
     "kills": 5 * [killed(name) for name in PROCESSES] + 3 * [two_killed()],
@@ -64,6 +64,8 @@ class Tally:
     rows: dict[str, Row] = field(default_factory=dict)
     sent: int = 0
     """Messages, all of which Kafka has acknowledged."""
+    machine: dict[str, Any] = field(default_factory=machine)
+    """What the figures depend on, as it was at the beginning."""
 
     @property
     def kills(self) -> int:
@@ -83,18 +85,19 @@ def inflict(
 ) -> Compared:
     """Inflict faults on the pipeline under load, then compare it with the oracle.
 
-    What is lost or doubled after them counts for each of them. Raises ServerError,
-    TimeoutError.
+    They come in random order, at random moments; what is lost or doubled after them
+    counts for each of them. Raises ServerError, NoDiskError, TimeoutError.
     """
     rows = {
         fault.name: tally.rows.setdefault(fault.name, Row(fault.name))
         for fault in faults
     }
     with Load(site.pipeline, site.random.getrandbits(64), tally.sent) as generated:
-        for fault in faults:
+        for fault in site.random.sample(faults, len(faults)):
             row = rows[fault.name]
             if fault.needs_disk and site.no_disks:
                 row.skipped = site.no_disks
+                say(f"{fault.name}: skipped, {site.no_disks}")
                 continue
             time.sleep(site.random.uniform(0, LONGEST_PAUSE))
             done = fault.inflict(site)
