@@ -151,7 +151,8 @@ class Source:
 
     def assign(self, progress: Mapping[str, Mapping[int, Progress]]) -> None:
         """Go on from there; what was read ahead or paused is forgotten."""
-        self._paused = set()
+        # librdkafka's pauses outlive the assignment that they were made in
+        self.pause(())
         self._consumer.assign(
             [
                 TopicPartition(self._names[topic], number, partition.reached)

@@ -8,6 +8,8 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
+from firstclick.connector.batch import Progress
+from firstclick.connector.source import Source
 from firstclick.stack import Stack
 
 pytestmark = pytest.mark.timeout(120)
@@ -137,6 +139,29 @@ def test_partitions_that_are_added_are_read(world: World) -> None:
         world.send("clicks", [(b"of %d" % partition, b"2")], partition)
     world.assert_carried()
     assert "reading clicks: 5 partitions" in connector.log
+
+
+def test_a_pause_ends_with_the_assignment_that_it_was_made_in(world: World) -> None:
+    ends = {partition: Progress(0, 0, 1) for partition in (0, 1)}
+    for partition in ends:
+        world.send("purchases", [(b"%d" % partition, b"{}")], partition)
+    with Source(world.servers, world.prefix) as source:
+
+        def read(partitions: set[int]) -> None:
+            seen: set[int | None] = set()
+
+            def all_seen() -> bool:
+                messages = source.take(0.1, 0.0)
+                seen.update(m.partition() for m in messages if m.error() is None)
+                return seen == partitions
+
+            eventually(all_seen, f"messages of partitions {partitions}")
+
+        source.assign({"purchases": ends})
+        source.pause([("purchases", 0)])
+        read({1})
+        source.assign({"purchases": ends})
+        read({0, 1})
 
 
 def test_topics_that_come_later_are_read(servers: Stack) -> None:
