@@ -1,5 +1,7 @@
 {#- The statements that carry a change into a model. All of them are made of the
-    model's own SQL. -#}
+    model's own SQL. One that deletes and inserts is a delete with the insert in a CTE:
+    the triggers of its deletions then fire first, and what moves to another key is gone
+    from the models downstream before it is there again. -#}
 
 {#- The rows that differ from what is stored, put in its place: a refresh. Keys are
     compared as records, in which nulls are equal and which can be hashed. -#}
@@ -11,19 +13,19 @@
     keyed as (
         select row({{ keys | join(', ') }}) as key, true as is_computed from computed
     ),
-    gone as (
-        delete from {{ definition.relation }}
-        where ctid = any(array(
-            select stored.ctid
-            from (
-                select ctid, row({{ keys | join(', ') }}) as key
-                from {{ definition.relation }}
-            ) as stored
-            left join keyed on stored.key = keyed.key
-            where keyed.is_computed is null
-        ))
+    put as (
+        {{ upsert(definition, columns) }}
     )
-    {{ upsert(definition, columns) }}
+    delete from {{ definition.relation }}
+    where ctid = any(array(
+        select stored.ctid
+        from (
+            select ctid, row({{ keys | join(', ') }}) as key
+            from {{ definition.relation }}
+        ) as stored
+        left join keyed on stored.key = keyed.key
+        where keyed.is_computed is null
+    ))
 {% endmacro %}
 
 
@@ -167,12 +169,12 @@
         with computed as materialized (
 {{ computed.replace('{touched}', condition) }}
         ),
-        gone as (
-            delete from {{ definition.relation }} as model
-            where {{ condition }}
-                and {{ is_computed }} is not true
+        put as (
+            {{ upsert(definition, columns) }}
         )
-        {{ upsert(definition, columns) }};
+        delete from {{ definition.relation }} as model
+        where {{ condition }}
+            and {{ is_computed }} is not true;
         {%- else %}
         delete from {{ definition.relation }} as model where {{ condition }};
         {%- endif %}

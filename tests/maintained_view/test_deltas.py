@@ -150,6 +150,16 @@ def test_a_group_of_no_rows_has_no_row(deployed: ProjectAtWork) -> None:
         assert connection.execute("select sales from region_totals").fetchall() == []
 
 
+def test_what_moves_to_another_key_is_never_there_twice(
+    deployed: ProjectAtWork,
+) -> None:
+    with deployed.connect() as connection:
+        connection.execute("create unique index on checked_shelves (ware)")
+        connection.execute("insert into shelves values (1, 'hat'), (2, 'sock')")
+        connection.execute("update shelves set shelf_id = shelf_id + 10")
+        assert deployed.differences(connection) == {}
+
+
 def test_writers_at_once_miss_none_of_each_others_rows(deployed: ProjectAtWork) -> None:
     failures: list[BaseException] = []
 
