@@ -74,15 +74,15 @@ EDITS = [
     Edit(
         "clicks of one millisecond are in no order",
         FIRST_CLICKS,
-        "order by clicks.click_time, clicks.click_id",
-        "order by clicks.click_time, clicks.click_id desc",
+        "{{ by_code_point('clicks.click_id') }}",
+        "{{ by_code_point('clicks.click_id') }} desc",
         MODELS,
     ),
     Edit(
         "the last click wins",
         FIRST_CLICKS,
-        "order by clicks.click_time, clicks.click_id",
-        "order by clicks.click_time desc, clicks.click_id",
+        "order by clicks.click_time,",
+        "order by clicks.click_time desc,",
         MODELS,
     ),
     Edit(
@@ -317,6 +317,25 @@ EDITS = [
         MACROS,
     ),
     Edit(
+        "what moves is there twice for a moment",
+        DELTAS,
+        """        put as (
+            {{ upsert(definition, columns) }}
+        )
+        delete from {{ definition.relation }} as model
+        where {{ condition }}
+            and {{ is_computed }} is not true;
+""",
+        """        gone as (
+            delete from {{ definition.relation }} as model
+            where {{ condition }}
+                and {{ is_computed }} is not true
+        )
+        {{ upsert(definition, columns) }};
+""",
+        MACROS,
+    ),
+    Edit(
         "a row that has changed stays as it was",
         DELTAS,
         "    where stored.* is distinct from excluded.*",
@@ -419,6 +438,13 @@ EDITS = [
         BATCH,
         "elif payload is not None:",
         "elif False:",
+        CONNECTOR,
+    ),
+    Edit(
+        "a partition stays paused in the next assignment",
+        "firstclick/connector/source.py",
+        "were made in\n        self.pause(())",
+        "were made in\n        self._paused = set()",
         CONNECTOR,
     ),
     Edit(

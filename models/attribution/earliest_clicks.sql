@@ -11,7 +11,8 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by user_id order by click_time, click_id
+            partition by user_id
+            order by click_time, {{ by_code_point('click_id') }}
         ) as position
     from clicks_in_window
 )

@@ -22,6 +22,6 @@ cross join lateral (
             at the purchases of its window only, not at all later ones. #}
         and purchases.purchase_time
         <= clicks.click_time + interval '{{ var("attribution_window") }}'
-    order by clicks.click_time, clicks.click_id
+    order by clicks.click_time, {{ by_code_point('clicks.click_id') }}
     limit 1
 ) as first_clicks
