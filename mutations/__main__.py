@@ -130,11 +130,14 @@ def mutations(
     words: Annotated[
         list[str] | None, typer.Argument(help="Edits by a part of their names.")
     ] = None,
+    all_suites: Annotated[
+        bool, typer.Option("--all-suites", help="Go on when a suite has caught it.")
+    ] = False,
 ) -> None:
     """Make small wrong edits one at a time and say which tests catch each.
 
-    Takes about a minute an edit. Ends with 1 where an edit is caught by none, or where
-    a suite fails without any edit.
+    Takes about half a minute an edit. Ends with 1 where an edit is caught by none, or
+    where a suite fails without any edit.
     """
     console = Console(highlight=False, soft_wrap=True)
     edits = chosen(words or [])
@@ -153,6 +156,8 @@ def mutations(
                 verdict = judge(suite, copy, stack, f"wrong_{number}")
                 if verdict.failed:
                     caught[suite] = verdict.at
+                    if not all_suites:
+                        break
             (copy / edit.file).write_text(before)
             survivors += not caught
             console.print(
