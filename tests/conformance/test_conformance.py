@@ -28,8 +28,10 @@ def pipeline(servers: Stack) -> Iterator[Pipeline]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_relations_are_those_of_the_oracle(pipeline: Pipeline, name: str) -> None:
-    seed = int(os.environ.get("SEED", 0)) or random.randrange(1, 1 << 32)
-    print(f"SEED={seed}")
+    seed = int(os.environ.get("FIRSTCLICK_TEST_SEED", 0)) or random.randrange(
+        1, 1 << 32
+    )
+    print(f"FIRSTCLICK_TEST_SEED={seed}")
     steps = 0
     for outcome in CASES[name](pipeline, seed):
         steps += 1

@@ -18,7 +18,9 @@ from faults.site import Site, site
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
     """What the tests of the module come to, printed at their end."""
-    tally = Tally(int(os.environ.get("SEED", 0)) or Random().randrange(1, 1 << 32))
+    tally = Tally(
+        int(os.environ.get("FIRSTCLICK_TEST_SEED", 0)) or Random().randrange(1, 1 << 32)
+    )
     yield tally
     show(tally, Console())
 
@@ -31,6 +33,6 @@ def pipeline(tally: Tally) -> Iterator[Site]:
 
 @pytest.mark.parametrize("name", SHORT)
 def test_nothing_is_lost_or_doubled(pipeline: Site, tally: Tally, name: str) -> None:
-    print(f"SEED={tally.seed}")
+    print(f"FIRSTCLICK_TEST_SEED={tally.seed}")
     compared = inflict(pipeline, SHORT[name], tally, print)
     assert (compared.lost, compared.doubled) == (0, 0)

@@ -362,6 +362,8 @@ def new_world(database_url: str, servers: str) -> Iterator[World]:
 
 def seeded() -> random.Random:
     """Return a generator whose seed is printed, and shown when the test fails."""
-    seed = int(os.environ.get("SEED", 0)) or random.randrange(1, 1 << 32)
-    print(f"SEED={seed}")
+    seed = int(os.environ.get("FIRSTCLICK_TEST_SEED", 0)) or random.randrange(
+        1, 1 << 32
+    )
+    print(f"FIRSTCLICK_TEST_SEED={seed}")
     return random.Random(seed)
