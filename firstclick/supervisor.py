@@ -82,7 +82,7 @@ class Worker:
         deadline = time.monotonic() + _CONNECTED_SECONDS
         while time.monotonic() < deadline:
             if running.process.poll() is not None:
-                reason = running.tail[-1] if running.tail else "it gave no reason"
+                reason = running.tail[-1] if running.tail else running.unsaid_reason()
                 raise ServerError(f"the {self.name} ended at once: {reason}; see {log}")
             if self._is_connected():
                 return self.name.capitalize()

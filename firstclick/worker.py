@@ -81,8 +81,8 @@ class Backoff:
 
 
 def one_line(reason: object) -> str:
-    """Return an error's text on one line."""
-    return " ".join(str(reason).split())
+    """Return an error's text on one line, without the statements in its context."""
+    return " ".join(str(reason).partition("\nCONTEXT:")[0].split())
 
 
 @dataclass(frozen=True)

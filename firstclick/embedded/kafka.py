@@ -198,7 +198,7 @@ class Kafka:
                 )
             if " ERROR " in line or "Exception" in line:
                 return f"Kafka ended at once: {line.strip()}; see {log}"
-        return f"Kafka ended at once and gave no reason; see {log}"
+        return f"Kafka ended at once: {running.unsaid_reason()}; see {log}"
 
 
 def _version() -> str:

@@ -245,7 +245,7 @@ class Postgres:
             "--data-checksums",
         ).run()
         if result.returncode != 0:
-            reason = _reason(result.stdout.splitlines())
+            reason = _reason(result.stdout.splitlines()) or "it gave no reason"
             raise ServerError(
                 f"PostgreSQL could not make {self.data}: {reason}; make room or see "
                 "to its permissions"
@@ -303,10 +303,11 @@ class Postgres:
                 "what listens there, or set FIRSTCLICK_POSTGRES_PORT"
             )
         log = self.home.logs / "postgres.log"
-        return f"PostgreSQL ended at once: {_reason(running.tail)}; see {log}"
+        reason = _reason(running.tail) or running.unsaid_reason()
+        return f"PostgreSQL ended at once: {reason}; see {log}"
 
 
-def _reason(lines: Iterable[str]) -> str:
+def _reason(lines: Iterable[str]) -> str | None:
     for line in lines:
         if "the database system is" in line:
             # Said to those who connect too early
@@ -314,7 +315,7 @@ def _reason(lines: Iterable[str]) -> str:
         for sign in ("FATAL:", "PANIC:", "error:", "error while"):
             if sign in line:
                 return line.split(sign)[1].strip()
-    return "it gave no reason"
+    return None
 
 
 def programs_directory() -> Path:

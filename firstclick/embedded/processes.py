@@ -179,6 +179,13 @@ class Running:
     def id(self) -> ProcessId:
         return ProcessId.of(self.process.pid)
 
+    def unsaid_reason(self) -> str:
+        """Say why it ended where its output doesn't."""
+        code = self.process.poll()
+        if code is not None and code < 0:
+            return f"{signal.Signals(-code).name} ended it"
+        return "it gave no reason"
+
     def signal(self) -> None:
         """Ask it to stop."""
         if self.process.poll() is None:
