@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 from hypothesis import strategies as st
-from workers import NAMES
 
 from conformance import Send
 from conformance.events import ABSENT, Raw, after, click, purchase
@@ -81,16 +80,6 @@ class Payload:
         return purchase(self.key, user_id, product_id, self.time(anchor), **fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """An event, or what is done to one that there was: `of` counts from the first."""
-
-    kind: Literal["produce", "delete", "duplicate"]
-    of: int
-    payload: Payload
-    """Where its key is there already, it corrects that event."""
-
-
 def anchored(start: datetime, milliseconds: int) -> datetime:
     """An anchor as a time; one that is past is the beginning of a minute."""
     time = after(start, milliseconds)
@@ -120,19 +109,13 @@ def payloads(draw: st.DrawFn) -> Payload:
 def many_payloads() -> st.SearchStrategy[list[Payload]]:
     """Some fifteen, of which shortening may leave one."""
     some = st.lists(payloads(), max_size=12)
-    return st.builds(lambda *parts: [*chain(*parts)], *[some] * 3).filter(bool)
+    return st.builds(
+        lambda *parts: [*chain(*parts)], st.lists(payloads(), min_size=1), some, some
+    )
 
 
-def acts() -> st.SearchStrategy[Act]:
-    kinds = st.sampled_from(["produce", "produce", "delete", "duplicate"])
-    return st.builds(Act, kinds, st.integers(0, 30), payloads())
-
-
-def restarts() -> st.SearchStrategy[list[tuple[str, bool]]]:
-    """Which processes are started again, and whether they are killed; mostly none."""
-    one = st.tuples(st.sampled_from(NAMES), st.booleans())
-    return st.one_of(*[st.just([])] * 4, st.lists(one, min_size=1, max_size=2))
-
+some_numbers = st.lists(st.integers(0, 30), min_size=1, max_size=6)
+"""Of events that came, counted from the first."""
 
 click_fields = st.fixed_dictionaries(
     {

@@ -16,14 +16,13 @@ import pytest
 from histories import (
     ANCHORS,
     PURCHASES,
-    Act,
     Payload,
-    acts,
     anchored,
     changes,
     many_payloads,
+    payloads,
     reference_data,
-    restarts,
+    some_numbers,
 )
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -34,7 +33,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from psycopg import sql
-from workers import Workers, at_work
+from workers import NAMES, Workers, at_work
 
 from conformance import Pipeline, Send, report
 from conformance.deployment import deployed
@@ -101,29 +100,26 @@ class History(RuleBasedStateMachine):
         self.publish([self.message(payload) for payload in made])
         self.settle()
 
-    @rule(acts=st.lists(acts(), min_size=1, max_size=12), ended=restarts())
-    def happen(self, acts: list[Act], ended: list[tuple[str, bool]]) -> None:
-        """Events are produced, corrected, deleted and sent twice.
+    @rule(made=st.lists(payloads(), min_size=1, max_size=10))
+    def produce(self, made: list[Payload]) -> None:
+        """New events, and in the place of those of the same keys other ones."""
+        self.publish([self.message(payload) for payload in made])
+        self.settle()
 
-        Processes may end in the middle of it, and are started again.
-        """
-        messages = []
-        for act in acts:
-            earlier = self.sent[act.of % len(self.sent)]
-            match act.kind:
-                case "produce":
-                    messages.append(self.message(act.payload))
-                case "delete":
-                    messages.append(deletion(earlier))
-                case "duplicate":
-                    messages.append(earlier)
-        self.publish(messages)
-        for name, kill in ended:
-            self.workers.restart(name, kill=kill)
+    @rule(numbers=some_numbers)
+    def delete(self, numbers: list[int]) -> None:
+        self.publish([deletion(message) for message in self.earlier(numbers)])
+        self.settle()
+
+    @rule(numbers=some_numbers)
+    def duplicate(self, numbers: list[int]) -> None:
+        """Messages come again, some after they were corrected or deleted."""
+        self.publish(self.earlier(numbers))
         self.settle()
 
     @rule(data=st.data())
-    def come_again_in_another_order(self, data: st.DataObject) -> None:
+    def reorder(self, data: st.DataObject) -> None:
+        """All that came comes again, in another order."""
         self.publish(data.draw(st.permutations(self.sent)))
         self.settle()
 
@@ -142,6 +138,17 @@ class History(RuleBasedStateMachine):
                 f"{edge} past",
             )
             self.settle()
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        kill=st.booleans(),
+        made=st.lists(payloads(), min_size=1),
+    )
+    def restart(self, name: str, kill: bool, made: list[Payload]) -> None:
+        """In the middle of what has just been sent."""
+        self.publish([self.message(payload) for payload in made])
+        self.workers.restart(name, kill=kill)
+        self.settle()
 
     @rule(really=st.sampled_from([False] * 29 + [True]))
     def deploy(self, really: bool) -> None:
@@ -168,6 +175,9 @@ class History(RuleBasedStateMachine):
         anchor = self.anchors[payload.anchor]
         self.times.add(payload.time(anchor))
         return payload.near(anchor)
+
+    def earlier(self, numbers: list[int]) -> list[Send]:
+        return [self.sent[number % len(self.sent)] for number in numbers]
 
     def publish(self, messages: list[Send]) -> None:
         self.pipeline.publish(messages)
