@@ -21,8 +21,8 @@ from conformance.hostile import (
 
 CLICKS = [f"click {number}" for number in range(8)]
 PURCHASES = [f"purchase {number}" for number in range(5)]
-USERS = [f"history {number}" for number in (0, 0, 1, 1, 2)]
-PRODUCTS = [f"history {number}" for number in (0, 0, 1)]
+USERS = [f"history {number}" for number in (0, 0, 0, 0, 1, 2)]
+PRODUCTS = [f"history {number}" for number in (0, 0, 0, 1)]
 GENDERS = ["Female", "Male"]
 
 ANCHORS = [0, -WINDOW, -60 * MINUTE, -30 * MINUTE, -300 * MINUTE, 7 * MINUTE]
@@ -100,7 +100,7 @@ def payloads(draw: st.DrawFn) -> Payload:
     return Payload(
         topic,
         draw(st.sampled_from(CLICKS if topic == "clicks" else PURCHASES)),
-        draw(st.integers(0, 1)),
+        draw(st.sampled_from([0, 0, 0, 1])),
         draw(st.sampled_from(NEARBY[topic])),
         fields,
     )
