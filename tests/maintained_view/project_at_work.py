@@ -21,7 +21,9 @@ create index on sales (shop_id, product);
 create table returns (return_id integer primary key, sale_id integer, refund numeric);
 create index on returns (sale_id);
 create table shops (shop_id integer primary key, region text);
-create table shelves (shelf_id integer primary key, ware text);
+create table shelves (
+    aisle integer, place integer, ware text, primary key (aisle, place)
+);
 """
 
 

@@ -46,7 +46,7 @@ class Shopkeeper:
         kind = random.choice(
             ["sales"] * 4
             + ["returns"] * 2
-            + ["shops", "delete", "move", "revalue"]
+            + ["shops", "delete", "move", "revalue", "shelve", "clear"]
             + ["empty", "nothing", "swap"]
         )
         if kind == "sales":
@@ -84,6 +84,23 @@ class Shopkeeper:
                 " set region = excluded.region",
                 [random.choice([1, 2, 3, 4]), random.choice(REGIONS)],
             )
+        if kind == "shelve":
+            shelves = {
+                (random.randrange(3), random.randrange(3)): random.choice(PRODUCTS)
+                for _ in self.some_ids()
+            }
+            return (
+                "insert into shelves select * from unnest(%s::int[], %s::int[],"
+                " %s::text[]) on conflict (aisle, place) do update"
+                " set ware = excluded.ware",
+                columns([(*place, ware) for place, ware in shelves.items()], 3),
+            )
+        if kind == "clear":
+            return (
+                "delete from shelves where (aisle, place) in"
+                " (select * from unnest(%s::int[], %s::int[]))",
+                columns([(n % 3, n // 3 % 3) for n in self.some_ids()[:3]], 2),
+            )
         return {
             "delete": ("delete from sales where sale_id = any(%s)", [self.some_ids()]),
             "move": (
@@ -92,7 +109,10 @@ class Shopkeeper:
                 [self.shop_id(), self.some_ids()],
             ),
             "revalue": ("update sales set amount = amount * 2 where amount < 1e6", []),
-            "empty": (f"truncate {random.choice(['sales', 'returns', 'shops'])}", []),
+            "empty": (
+                f"truncate {random.choice(['sales', 'returns', 'shops', 'shelves'])}",
+                [],
+            ),
             "nothing": ("update sales set amount = amount", []),
             "swap": (
                 "update sales set sale_id = 1000 - sale_id where sale_id > 900",
@@ -154,10 +174,12 @@ def test_what_moves_to_another_key_is_never_there_twice(
     deployed: ProjectAtWork,
 ) -> None:
     with deployed.connect() as connection:
+        connection.execute("truncate shelves")
         connection.execute("create unique index on checked_shelves (ware)")
-        connection.execute("insert into shelves values (1, 'hat'), (2, 'sock')")
-        connection.execute("update shelves set shelf_id = shelf_id + 10")
+        connection.execute("insert into shelves values (1, 1, 'hat'), (1, 2, 'sock')")
+        connection.execute("update shelves set place = place + 10")
         assert deployed.differences(connection) == {}
+        connection.rollback()
 
 
 def test_writers_at_once_miss_none_of_each_others_rows(deployed: ProjectAtWork) -> None:

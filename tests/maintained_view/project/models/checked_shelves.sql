@@ -1,6 +1,7 @@
-{{ config(delta='recompute', keys='shelf_id') }}
+{{ config(delta='recompute', keys=['aisle', 'place']) }}
 
 select
-    shelf_id,
+    aisle,
+    place,
     upper(ware) as ware
 from {{ ref('filled_shelves') }}

@@ -1,7 +1,8 @@
-{{ config(delta='map', keys='shelf_id') }}
+{{ config(delta='map', keys=['aisle', 'place']) }}
 
 select
-    shelf_id,
+    aisle,
+    place,
     ware
 from {{ source('shop', 'shelves') }}
 where ware is not null
