@@ -182,6 +182,32 @@ def test_what_moves_to_another_key_is_never_there_twice(
         connection.rollback()
 
 
+def test_a_writer_waits_for_the_one_before_it(deployed: ProjectAtWork) -> None:
+    def write_return() -> None:
+        with deployed.connect() as connection:
+            pids.append(connection.info.backend_pid)
+            connection.execute("insert into returns values (1000, 1000, 1)")
+
+    def waits() -> bool:
+        return bool(
+            watcher.execute(
+                "select from pg_locks where pid = any(%s) and not granted", [pids]
+            ).fetchall()
+        )
+
+    pids: list[int] = []
+    second = threading.Thread(target=write_return)
+    with deployed.connect() as first, deployed.connect() as watcher:
+        first.execute("insert into sales values (1000, 1, 'hat', 10, now())")
+        second.start()
+        while second.is_alive() and not waits():
+            pass
+        first.commit()
+        second.join()
+        watcher.rollback()
+        assert deployed.differences(watcher) == {}
+
+
 def test_writers_at_once_miss_none_of_each_others_rows(deployed: ProjectAtWork) -> None:
     failures: list[BaseException] = []
 
