@@ -136,13 +136,6 @@ EDITS = [
         MODELS,
     ),
     Edit(
-        "a user who becomes known is not looked up again",
-        CHECKED_PURCHASES,
-        "touched_by={'users': 'user_id', 'products': 'product_id'}",
-        "touched_by={'users': 'purchase_id', 'products': 'product_id'}",
-        MODELS,
-    ),
-    Edit(
         "a success has a reason of failure",
         TYPED_PURCHASES,
         "when reason is null and document ->> 'payment_status' = 'failure'",
@@ -369,6 +362,13 @@ EDITS = [
         DELTAS,
         "{% elif by == definition.config['keys'] %}",
         "{% elif by %}",
+        MACROS,
+    ),
+    Edit(
+        "what is looked up is looked up once and for all",
+        DELTAS,
+        "where {touched})')) }}",
+        "where {touched} and false)')) }}",
         MACROS,
     ),
     Edit(

@@ -54,9 +54,9 @@
             {% do problems.append("column '" ~ column.name ~ "' is of type " ~ column.type ~ ": expected a number that adds up exactly, or a key") %}
         {% endfor %}
     {% endif %}
-    {% set parents = [] %}
+    {% set parents = {} %}
     {% for parent in definition.parents %}
-        {% do parents.append(name_of_relation(parent)) %}
+        {% do parents.update({name_of_relation(parent): parent}) %}
     {% endfor %}
     {% for parent, by in config.touched_by.items() %}
         {% if definition.kind == 'accumulate' %}
@@ -64,10 +64,12 @@
         {% endif %}
         {% if parent not in parents %}
             {% do problems.append("touched_by names '" ~ parent ~ "', which it doesn't read") %}
+        {% else %}
+            {% set there = columns_of_relation(parents[parent]) | map(attribute='name') | list %}
+            {% for column in maintained_list(by) if column not in names or column not in there %}
+                {% do problems.append("touched_by names the column '" ~ column ~ "': expected one that both it and '" ~ parent ~ "' have") %}
+            {% endfor %}
         {% endif %}
-        {% for column in maintained_list(by) if column not in names %}
-            {% do problems.append("touched_by names the column '" ~ column ~ "': expected one of " ~ names | join(', ')) %}
-        {% endfor %}
     {% endfor %}
     {% if problems %}
         {% do exceptions.raise_compiler_error(definition.relation ~ ": " ~ problems | unique | join("; ")) %}

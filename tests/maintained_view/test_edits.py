@@ -193,6 +193,12 @@ WRONG = {
         "{{ config(delta='recompute', keys='sale_id', touched_by={'shop': 'x'}) }}",
         "touched_by names 'shop', which it doesn't read",
     ),
+    "touched_column": (
+        "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'sale_id'}) }}"
+        " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"
+        " left join {{ source('shop', 'shops') }} using (shop_id)",
+        "expected one that both it and 'shops' have",
+    ),
 }
 
 
