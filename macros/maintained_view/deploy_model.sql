@@ -118,12 +118,25 @@
     {% else %}
         {% do run_query('create table ' ~ relation ~ ' as\n' ~ expanded.sql) %}
         {% do create_indexes_of(relation, definition, columns) %}
-        {#- Of a table that was never analyzed, the planner doesn't believe that it
-            will stay empty. -#}
         {% if run_query('select exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
             {% do run_query('analyze ' ~ relation) %}
+        {% else %}
+            {% do run_query(expect_rows(relation)) %}
         {% endif %}
     {% endif %}
+{% endmacro %}
+
+
+{#- Has the planner take a table for a large one as soon as it has any rows, until it is
+    analyzed for the first time: of two indexes it would else choose any. -#}
+{% macro expect_rows(relation) %}
+    select pg_restore_relation_stats(
+        'schemaname', nspname::text, 'relname', relname::text,
+        'relpages', 1, 'reltuples', 100000::real
+    )
+    from pg_class
+    inner join pg_namespace on pg_namespace.oid = relnamespace
+    where pg_class.oid = '{{ relation }}'::regclass
 {% endmacro %}
 
 
