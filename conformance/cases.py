@@ -14,7 +14,7 @@ from conformance.hostile import MINUTE, Statement, hostile, product, user
 from conformance.pipeline import Pipeline, Send, Snapshot
 from generator import generate
 
-ORDERS = 4
+ORDERS = 2
 """In which the shuffled log is sent; each in so many PARTS, settled one by one."""
 PARTS = 8
 
