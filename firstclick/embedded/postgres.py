@@ -245,7 +245,8 @@ class Postgres:
             "--data-checksums",
         ).run()
         if result.returncode != 0:
-            reason = _reason(result.stdout.splitlines()) or "it gave no reason"
+            said = result.stdout.splitlines()
+            reason = _reason(said) or next(reversed(said), "it gave no reason")
             raise ServerError(
                 f"PostgreSQL could not make {self.data}: {reason}; make room or see "
                 "to its permissions"
