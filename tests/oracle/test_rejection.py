@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sample_events import CLICK, PURCHASE
 
 from oracle import Click, Message, Purchase, Reference, relations, verdict
 
@@ -23,27 +24,6 @@ KNOWN = Reference.of_rows(
         }
     ],
 )
-CLICK = {
-    "click_id": "c",
-    "user_id": "u",
-    "click_time": "2026-11-23T18:04:05.123Z",
-    "click_at": "Product",
-    "source": "Google",
-    "ip": "::1",
-}
-PURCHASE = {
-    "purchase_id": "o",
-    "user_id": "u",
-    "product_id": "p",
-    "quantity": 2,
-    "discount": 0.05,
-    "shipping_cost": 7.5,
-    "total_cost": 1,
-    "payment_method": "Visa",
-    "payment_status": "success",
-    "description": "none",
-    "purchase_time": "2026-11-23T18:04:05.123Z",
-}
 FIELDS: dict[str, dict[str, Any]] = {"clicks": CLICK, "purchases": PURCHASE}
 KEYS = {"clicks": b"c", "purchases": b"o"}
 

@@ -6,6 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from sample_events import CLICK, PURCHASE
+
 from oracle import COLUMNS, Message, Reference, checkout_messages, relations
 
 NOW = datetime(2026, 11, 23, 18, 4, 5, 123_000, tzinfo=UTC)
@@ -42,30 +44,13 @@ class Log:
         )
 
     def click(self, click_id: str, at: datetime = NOW, **fields: Any) -> None:
-        fields = {
-            "click_id": click_id,
-            "user_id": "u",
-            "click_time": text(at),
-            "click_at": "Product",
-            "source": "Google",
-            "ip": "::1",
-        } | fields
+        own = {"click_id": click_id, "click_time": text(at)}
+        fields = CLICK | own | fields
         self.send("clicks", click_id.encode(), json.dumps(fields).encode())
 
     def purchase(self, purchase_id: str, at: datetime = NOW, **fields: Any) -> None:
-        fields = {
-            "purchase_id": purchase_id,
-            "user_id": "u",
-            "product_id": "p",
-            "quantity": 2,
-            "discount": 0.05,
-            "shipping_cost": 7.5,
-            "total_cost": 1,
-            "payment_method": "Visa",
-            "payment_status": "success",
-            "description": "none",
-            "purchase_time": text(at),
-        } | fields
+        own = {"purchase_id": purchase_id, "purchase_time": text(at)}
+        fields = PURCHASE | own | fields
         self.send("purchases", purchase_id.encode(), json.dumps(fields).encode())
 
     def fail(self, purchase_id: str, at: datetime = NOW, **fields: Any) -> None:
