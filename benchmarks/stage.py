@@ -25,16 +25,6 @@ from firstclick.settings import Settings
 DRAIN_PATIENCE = 600.0
 _POLL = 0.02
 
-_OWN_SERVERS = {
-    "database_url": None,
-    "kafka_bootstrap_servers": None,
-    "postgres_port": None,
-    "kafka_port": None,
-    "schema_name": "firstclick",
-    "topic_prefix": "",
-    "target": "embedded",
-}
-
 
 @dataclass(frozen=True)
 class Lag:
@@ -211,7 +201,7 @@ def staged() -> Iterator[Stage]:
     Addresses in the environment are not used. Raises FirstClickError.
     """
     home = Path(tempfile.mkdtemp(prefix="firstclick-bench-"))
-    settings = Settings.load().model_copy(update={**_OWN_SERVERS, "home": home})
+    settings = Settings.load().alone(home)
     try:
         with (
             stack.up(settings) as started,

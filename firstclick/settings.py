@@ -147,6 +147,18 @@ class Settings(BaseSettings):
             f"{alias} is {value}, expected {expected}: correct it or unset it"
         )
 
+    def alone(self, home: Path) -> Self:
+        """Return settings for a pipeline in that home, on servers of its own alone.
+
+        Where the environment says otherwise, it does not count.
+        """
+        names = (
+            *("database_url", "kafka_bootstrap_servers", "postgres_port", "kafka_port"),
+            *("schema_name", "topic_prefix", "target"),
+        )
+        own = {name: type(self).model_fields[name].default for name in names}
+        return self.model_copy(update={**own, "home": home})
+
     def environment(self) -> dict[str, str]:
         """The variables that make these settings, for another process."""
         return {

@@ -25,16 +25,6 @@ PROCESSES = ("connector", "publisher", *SERVERS)
 PATIENCE = 120.0
 """Seconds for a condition to come true: the supervisor alone may wait 30."""
 
-_OWN = {
-    "database_url": None,
-    "kafka_bootstrap_servers": None,
-    "postgres_port": None,
-    "kafka_port": None,
-    "schema_name": "firstclick",
-    "topic_prefix": "",
-    "target": "embedded",
-}
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -177,7 +167,7 @@ def site(random: Random) -> Iterator[Site]:
                 disks[name] = exits.enter_context(mounted(home / name))
         except NoDiskError as error:
             no_disks = str(error)
-        settings = Settings.load().model_copy(update={**_OWN, "home": home})
+        settings = Settings.load().alone(home)
         exits.callback(stacks.down, home)
         started = stacks.start(settings, detach=False).stack
         pipeline = exits.enter_context(Pipeline(started, patience=PATIENCE))
