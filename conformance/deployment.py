@@ -22,6 +22,7 @@ from conformance.pipeline import Pipeline
 from firstclick import stack as stacks
 from firstclick.deploy import PROJECT, postgres_environment
 from firstclick.errors import DeploymentError, ServerError, SettingsError
+from firstclick.reader import reader_of, reader_url
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 
@@ -66,7 +67,12 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
         else:
             _dbt_build(settings, database_url, home)
             stack = Stack(
-                home, database_url, servers, name, topic_prefix=settings.topic_prefix
+                home,
+                database_url,
+                reader_url(database_url, reader_of(name), password=""),
+                servers,
+                name,
+                settings.topic_prefix,
             )
         yield exits.enter_context(Pipeline(stack, settings.target))
 
@@ -133,7 +139,7 @@ def _topics(servers: str, settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
-    """Drops at the end the schemas that are made meanwhile."""
+    """Drops at the end the schemas that are made meanwhile, and who may read them."""
     try:
         psycopg.connect(database_url, connect_timeout=10).close()
     except psycopg.Error as error:
@@ -151,6 +157,12 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
                         sql.Identifier(name)
                     )
                 )
+            kind = "user" if settings.target == "risingwave" else "role"
+            connection.execute(
+                sql.SQL("drop {} if exists {}").format(
+                    sql.SQL(kind), sql.Identifier(reader_of(settings.schema_name))
+                )
+            )
 
 
 def _dbt_build(settings: Settings, database_url: str, home: Path) -> None:

@@ -6,6 +6,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -150,20 +151,31 @@ def verify(
     return 0 if found.equal else 1
 
 
+class Role(StrEnum):
+    """Who asks the database."""
+
+    owner = "owner"
+    grafana = "grafana"
+
+
 @app.command()
 def env(
     export: Annotated[
         bool, typer.Option("--export", help="Print export NAME=value instead.")
     ] = False,
+    role: Annotated[
+        Role, typer.Option(help="Whose address of the database.")
+    ] = Role.owner,
 ) -> None:
     """Print the addresses as NAME=value lines that a shell can eval."""
     from firstclick import stack
 
     found = stack.running(Settings.load())
+    url = found.database_url if role is Role.owner else found.reader_url
     variables = {
-        "DATABASE_URL": found.database_url,
+        "DATABASE_URL": url,
         "KAFKA_BOOTSTRAP_SERVERS": found.bootstrap_servers,
-        **postgres_environment(found.database_url),
+        **postgres_environment(url),
         "FIRSTCLICK_SCHEMA": found.schema_name,
         "FIRSTCLICK_TOPIC_PREFIX": found.topic_prefix,
     }

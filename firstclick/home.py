@@ -7,6 +7,7 @@
     state.json            what runs, written by the supervisor alone: see State
     deployment.json       what dbt last deployed, and to which database
     postgres.password     of the role firstclick, mode 0600
+    grafana.password      of the role that the dashboards read by, mode 0600
     superuser.password    of PostgreSQL's superuser, mode 0600
     postgresql.conf       written anew by each start; ALTER SYSTEM overrides it
     postgres/             PostgreSQL's data, owned by whom it runs as
@@ -76,6 +77,7 @@ class State(msgspec.Struct):
     steps: list[Step] = []
     children: dict[str, Child] = {}
     database_url: str | None = None
+    reader_url: str | None = None
     bootstrap_servers: str | None = None
     schema_name: str = "firstclick"
     topic_prefix: str = ""

@@ -35,6 +35,8 @@ class Stack:
 
     home: Path
     database_url: str
+    reader_url: str
+    """The database for the role that the dashboards read by."""
     bootstrap_servers: str
     schema_name: str
     topic_prefix: str
@@ -269,9 +271,11 @@ def _end(supervisor: "subprocess.Popen[bytes]") -> None:
 
 def _stack(path: Path, state: State) -> Stack:
     assert state.database_url is not None and state.bootstrap_servers is not None
+    assert state.reader_url is not None
     return Stack(
         path,
         state.database_url,
+        state.reader_url,
         state.bootstrap_servers,
         state.schema_name,
         state.topic_prefix,

@@ -32,6 +32,7 @@ from firstclick.embedded.processes import Command, ProcessId, Running, end
 from firstclick.embedded.topics import create_topics
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Child, Home, Phase, State, Step
+from firstclick.reader import admit_reader, reader_of, reader_url
 from firstclick.settings import Settings
 
 WORKERS = ("connector", "publisher")
@@ -236,6 +237,7 @@ class Supervisor:
         database_url, bootstrap_servers = self._addresses()
         with self._lock:
             self.state.database_url = database_url
+            self.state.reader_url = self._reader_url(database_url)
             self.state.bootstrap_servers = bootstrap_servers
         self._save()
         tasks = [self._pool.submit(self._start_database)]
@@ -306,6 +308,18 @@ class Supervisor:
             server.start()
         return database_url, bootstrap_servers
 
+    def _reader_url(self, database_url: str) -> str:
+        role = reader_of(self.settings.schema_name)
+        return reader_url(database_url, role, self.home.password("grafana"))
+
+    def _admit_reader(self) -> None:
+        assert self.state.database_url is not None
+        admit_reader(
+            self.state.database_url,
+            reader_of(self.settings.schema_name),
+            self.home.password("grafana"),
+        )
+
     def _start_database(self) -> None:
         given = self.settings.database_url
         if given is not None:
@@ -315,6 +329,7 @@ class Supervisor:
             self._wait_for(self._server("postgres"))
         if self._deployer is not None:
             start = time.monotonic()
+            self._admit_reader()
             self._step(self._deployer.deploy(), start)
 
     def _start_kafka(self) -> None:

@@ -258,13 +258,9 @@ EDITS = [
     ),
     Edit(
         "a rejected event is accepted as well",
-        "models/health/event_counts.sql",
-        "count(*) filter (where reason is null) as accepted,\n"
-        "    count(*) filter (where reason is not null) as rejected\n"
-        "from purchases",
-        "count(*) as accepted,\n"
-        "    count(*) filter (where reason is not null) as rejected\n"
-        "from purchases",
+        "models/health/pipeline_health.sql",
+        "sum(messages) filter (where reason is null)",
+        "sum(messages)",
         MODELS,
     ),
     Edit(

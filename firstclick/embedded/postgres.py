@@ -68,6 +68,26 @@ log_line_prefix = '%m [%p] %u@%d '
 log_checkpoints = off
 """
 
+# PostgreSQL lets everybody make temporary tables and large objects, which could fill
+# the disk, and take advisory locks, which could stop the writers, who take one too
+_FOR_THE_OWNER_ALONE = f"""\
+do $$
+declare
+    function regprocedure;
+begin
+    revoke temporary on database {DATABASE} from public;
+    for function in
+        select oid from pg_proc
+        where pronamespace = 'pg_catalog'::regnamespace
+            and proname ~ '^(pg_(try_)?advisory_|lo_|lowrite)'
+    loop
+        execute format('revoke execute on function %s from public', function);
+        execute format('grant execute on function %s to {ROLE}', function);
+    end loop;
+end
+$$
+"""
+
 
 @dataclass(frozen=True)
 class Postgres:
@@ -133,9 +153,11 @@ class Postgres:
             if running.process.poll() is not None:
                 raise ServerError(self._why_it_ended(running))
             try:
-                with self._connect() as connection:
+                with self._connect("postgres") as connection:
                     self._create_database(connection)
                     number = connection.info.server_version
+                with self._connect(DATABASE) as connection:
+                    connection.execute(_FOR_THE_OWNER_ALONE)
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
                     file = self.home.path / "superuser.password"
@@ -154,13 +176,13 @@ class Postgres:
             f"{_READY_SECONDS} s: see {self.home.logs / 'postgres.log'}"
         )
 
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
             user=_SUPERUSER,
             password=self.home.password("superuser"),
-            dbname="postgres",
+            dbname=database,
             connect_timeout=5,
             autocommit=True,
         )
@@ -179,6 +201,10 @@ class Postgres:
                     sql.Identifier(ROLE), hashed.decode()
                 )
             )
+        # To make the role that the dashboards read by
+        connection.execute(
+            sql.SQL("alter role {} createrole").format(sql.Identifier(ROLE))
+        )
         database = "select 1 from pg_database where datname = %s"
         if connection.execute(database, [DATABASE]).fetchone() is None:
             connection.execute(

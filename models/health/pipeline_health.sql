@@ -3,7 +3,12 @@ with progress as (
 ),
 
 event_counts as (
-    select * from {{ ref('event_counts') }}
+    select
+        topic,
+        sum(messages) filter (where reason is null)::bigint as accepted,
+        sum(messages) filter (where reason is not null)::bigint as rejected
+    from {{ ref('minute_messages') }}
+    group by topic
 ),
 
 newest as (

@@ -1,4 +1,10 @@
-{{ config(delta='map', keys=['topic', 'kafka_partition', 'kafka_offset']) }}
+{{
+    config(
+        delta='map',
+        keys=['topic', 'kafka_partition', 'kafka_offset'],
+        indexes=['(kafka_time)'],
+    )
+}}
 
 with clicks as (
     select * from {{ ref('typed_clicks') }}

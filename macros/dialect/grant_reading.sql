@@ -1,0 +1,16 @@
+{#- Lets the dashboards' role read a view, as soon as it is there: a hook after each
+    model that a dashboard may show. -#}
+{% macro grant_reading() %}
+    {%- if config.get('materialized') in ['view', 'materialized_view'] -%}
+        {{- adapter.dispatch('grant_reading')() -}}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro postgres__grant_reading() -%}
+    grant select on {{ this }} to {{ adapter.quote(reader()) }}
+{%- endmacro %}
+
+{% macro risingwave__grant_reading() -%}
+    grant select on {{ config.get('materialized').replace('_', ' ') }} {{ this }}
+    to {{ adapter.quote(reader()) }}
+{%- endmacro %}

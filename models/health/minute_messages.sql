@@ -1,0 +1,33 @@
+{{
+    config(
+        delta='accumulate',
+        keys=['minute', 'topic', 'reason'],
+        count='messages',
+    )
+}}
+
+with clicks as (
+    select * from {{ ref('typed_clicks') }}
+),
+
+purchases as (
+    select * from {{ ref('checked_purchases') }}
+)
+
+select
+    {{ minute_of('kafka_time') }} as minute,
+    'clicks' as topic,
+    reason,
+    count(*) as messages
+from clicks
+group by {{ minute_of('kafka_time') }}, reason
+
+union all
+
+select
+    {{ minute_of('kafka_time') }} as minute,
+    'purchases' as topic,
+    reason,
+    count(*) as messages
+from purchases
+group by {{ minute_of('kafka_time') }}, reason

@@ -1,0 +1,35 @@
+"""The address of the role that the dashboards read by."""
+
+import pytest
+
+from firstclick.reader import reader_of, reader_url
+
+
+def test_it_is_grafana_in_the_usual_schema_and_another_role_in_another() -> None:
+    assert reader_of("firstclick") == "grafana"
+    assert reader_of("shop") == "grafana_shop"
+
+
+@pytest.mark.parametrize(
+    ("owner", "reader"),
+    [
+        (
+            "postgresql://me:secret@host:5433/shop?sslmode=require",
+            "postgresql://grafana:a%2Fb%40c@host:5433/shop?sslmode=require",
+        ),
+        (
+            "postgres://[::1]:5432/shop?user=me&password=secret",
+            "postgres://grafana:a%2Fb%40c@[::1]:5432/shop",
+        ),
+        # libpq takes the user's name for the database's where none is given
+        ("postgresql://me@host", "postgresql://grafana:a%2Fb%40c@host/me"),
+        (
+            "postgresql://me:secret@one:1,two:2/my%20shop",
+            "postgresql://grafana:a%2Fb%40c@one:1,two:2/my%20shop",
+        ),
+    ],
+)
+def test_it_is_the_owners_with_another_user_and_password(
+    owner: str, reader: str
+) -> None:
+    assert reader_url(owner, "grafana", "a/b@c") == reader
