@@ -31,8 +31,8 @@ A_ROW = {
     " from {t} where payment_status = 'failure' limit 1)",
     "minute_sources": "insert into {t} select minute, 'Nobody', true, 1, 1, 1"
     " from {t} limit 1",
-    "minute_messages": "update {t} set messages = messages + 1 where ctid = (select ctid"
-    " from {t} where reason is null limit 1)",
+    "minute_messages": "update {t} set messages = messages + 1"
+    " where ctid = (select ctid from {t} where reason is null limit 1)",
 }
 """A statement for each relation that makes one row wrong."""
 
