@@ -7,6 +7,7 @@
     state.json            what runs, written by the supervisor alone: see State
     deployment.json       what dbt last deployed, and to which database
     postgres.password     of the role firstclick, mode 0600
+    live.password         the token of the live page, mode 0600
     grafana.password      of the role that the dashboards read by, mode 0600
     superuser.password    of PostgreSQL's superuser, mode 0600
     postgresql.conf       written anew by each start; ALTER SYSTEM overrides it
@@ -43,7 +44,12 @@ from firstclick.errors import HomeError, ServerError
 LAYOUT = 1
 
 # Below Linux's ephemeral ports, so that no outgoing connection takes one
-_FIRST_PORT = {"postgres": 25000, "kafka": 27000, "kafka_controller": 29000}
+_FIRST_PORT = {
+    "live": 23000,
+    "postgres": 25000,
+    "kafka": 27000,
+    "kafka_controller": 29000,
+}
 _PORTS = 2000
 
 # One segment of PostgreSQL's write-ahead log
@@ -78,6 +84,7 @@ class State(msgspec.Struct):
     children: dict[str, Child] = {}
     database_url: str | None = None
     reader_url: str | None = None
+    live_url: str | None = None
     bootstrap_servers: str | None = None
     schema_name: str = "firstclick"
     topic_prefix: str = ""

@@ -2,6 +2,7 @@
 
 import os
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -47,6 +48,12 @@ def _is_prefix(prefix: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", prefix):
         raise ValueError
     return prefix
+
+
+def _is_host(host: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host):
+        raise ValueError
+    return host
 
 
 def _are_servers(servers: str) -> str:
@@ -98,6 +105,20 @@ class Settings(BaseSettings):
     )
     """Where the own Kafka listens; else a free one is chosen and remembered."""
 
+    live_port: Port | None = _setting(
+        "FIRSTCLICK_LIVE_PORT", "a port from 1 to 65535"
+    )
+    """Where the live page is served; else a free one is chosen and remembered."""
+
+    live_host: Annotated[str, AfterValidator(_is_host)] = _setting(
+        "FIRSTCLICK_LIVE_HOST", "an address or the name of a host", "127.0.0.1"
+    )
+    """The address that the live page listens on. Where others than this machine can
+    reach it, it asks for a token."""
+
+    live_token: str | None = _setting("FIRSTCLICK_LIVE_TOKEN", "a secret text")
+    """That token; else one is generated and remembered."""
+
     postgres_user: str = _setting("FIRSTCLICK_POSTGRES_USER", "a user", "nobody")
     """Whom the own PostgreSQL runs as when started by root, whom it refuses."""
 
@@ -126,6 +147,16 @@ class Settings(BaseSettings):
         "FIRSTCLICK_TARGET", "embedded, materialize or risingwave", "embedded"
     )
 
+    @property
+    def live_is_private(self) -> bool:
+        """Whether this machine alone can reach the live page."""
+        if self.live_host == "localhost":
+            return True
+        try:
+            return ip_address(self.live_host).is_loopback
+        except ValueError:
+            return False
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
@@ -153,8 +184,9 @@ class Settings(BaseSettings):
         Where the environment says otherwise, it does not count.
         """
         names = (
-            *("database_url", "kafka_bootstrap_servers", "postgres_port", "kafka_port"),
-            *("schema_name", "topic_prefix", "target"),
+            *("database_url", "kafka_bootstrap_servers", "schema_name", "topic_prefix"),
+            *("postgres_port", "kafka_port", "live_port", "live_host", "live_token"),
+            "target",
         )
         own = {name: type(self).model_fields[name].default for name in names}
         return self.model_copy(update={**own, "home": home})

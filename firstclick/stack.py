@@ -40,6 +40,8 @@ class Stack:
     bootstrap_servers: str
     schema_name: str
     topic_prefix: str
+    live_url: str | None = None
+    """The live page, where one is served."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,7 @@ def _stack(path: Path, state: State) -> Stack:
         state.bootstrap_servers,
         state.schema_name,
         state.topic_prefix,
+        state.live_url,
     )
 
 
