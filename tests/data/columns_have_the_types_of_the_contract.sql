@@ -19,7 +19,8 @@ with actual as (
         case
             when column_name in (
                 'quantity', 'units', 'checkouts', 'attributed_checkouts',
-                'accepted', 'rejected', 'events', 'lag_messages', 'kafka_offset'
+                'accepted', 'rejected', 'messages', 'row_count', 'bytes',
+                'lag_messages', 'kafka_offset'
             ) then 'bigint'
             when column_name = 'kafka_partition' then 'integer'
             when column_name = 'is_advertisement' then 'boolean'
