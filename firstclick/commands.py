@@ -1,22 +1,27 @@
 """What the command line offers."""
 
 import contextlib
+import logging
 import os
+import re
 import shlex
 import signal
 import threading
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 
 from firstclick.deploy import postgres_environment
-from firstclick.errors import FirstClickError
+from firstclick.errors import FirstClickError, SettingsError
 from firstclick.home import Step
 from firstclick.settings import Settings
+
+if TYPE_CHECKING:
+    from firstclick.worker import Place
 
 app = typer.Typer(
     name="firstclick",
@@ -247,6 +252,57 @@ def generate(
         f"{progress.late:,} of them late; {progress.malformed:,} malformed, "
         f"{progress.duplicated:,} sent twice; {progress.seconds:.1f} s"
     )
+
+
+@app.command()
+def expire(
+    every: Annotated[
+        str | None,
+        typer.Option(help="Again and again: 30s, 1m, 2h.", show_default="once"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be deleted.")
+    ] = False,
+) -> None:
+    """Delete the events that are no longer kept, and all that came of them."""
+    from firstclick.expire import expire as keep_expiring
+    from firstclick.expire import expire_once
+    from firstclick.worker import Stop, Stopped
+
+    seconds = None if every is None else _seconds(every)
+    place = _place(Settings.load())
+    if dry_run:
+        _say(f"To be deleted: {expire_once(place, dry_run=True)}")
+    elif seconds is None:
+        _say(f"Deleted {expire_once(place)}")
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        with contextlib.suppress(Stopped):
+            keep_expiring(place, Stop(), logging.getLogger("expire"), seconds)
+
+
+def _place(settings: Settings) -> "Place":
+    """The servers that the settings name, else those of the stack that runs."""
+    from firstclick import stack
+    from firstclick.worker import Place
+
+    url, servers = settings.database_url, settings.kafka_bootstrap_servers
+    schema, prefix = settings.schema_name, settings.topic_prefix
+    if url is None or servers is None:
+        found = stack.running(settings)
+        url, servers = url or found.database_url, servers or found.bootstrap_servers
+        schema, prefix = found.schema_name, found.topic_prefix
+    return Place(url, servers, schema, prefix, settings.target)
+
+
+def _seconds(duration: str) -> float:
+    unit = {"s": 1, "m": 60, "h": 3600}
+    found = re.fullmatch(r"([0-9]+)([smh])", duration)
+    if found is None or int(found[1]) == 0:
+        raise SettingsError(
+            f"--every is {duration!r}, expected a number and s, m or h, such as 1m"
+        )
+    return float(found[1]) * unit[found[2]]
 
 
 @app.command()

@@ -11,9 +11,9 @@ import time
 
 import msgspec
 import psycopg
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from psycopg import sql
 
+from firstclick.topic import NotDelivered, Topic
 from firstclick.worker import Backoff, Place, Stop, exclusive_session, main
 
 MOST_CHANGES = 2_000
@@ -24,9 +24,6 @@ WAIT_SECONDS = 1.0
 
 ROUND_SECONDS = 0.05
 """From one round's start to the next, unless there is a full round's work."""
-
-DELIVERY_SECONDS = 10.0
-"""How long Kafka may take to acknowledge a message."""
 
 SUMMARY_SECONDS = 60.0
 
@@ -48,23 +45,6 @@ order by changes.change_id
 """
 
 DELETE = "delete from {schema}.checkouts_changes where change_id = any(%b)"
-
-REMEDIES = {
-    KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes",
-    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic, by firstclick up for example",
-    KafkaError._UNKNOWN_TOPIC: "create the topic, by firstclick up for example",
-    KafkaError._UNKNOWN_PARTITION: "create the topic, by firstclick up for example",
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this client to write to it",
-}
-
-
-class NotDelivered(Exception):
-    """Kafka did not acknowledge a message; ``fatal`` if the producer is spent."""
-
-    def __init__(self, topic: str, error: KafkaError) -> None:
-        remedy = REMEDIES.get(error.code(), "see that Kafka runs and is reachable")
-        super().__init__(f"topic {topic}: {error.str()} (nothing is lost): {remedy}")
-        self.fatal = error.fatal()
 
 
 def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
@@ -94,17 +74,17 @@ def _publish_all(
 ) -> None:
     outbox = Outbox(connection, place.schema)
     kafka = Backoff("Kafka", log)
-    topic = Topic(place, stop)
+    topic = Topic(place, "checkouts", stop)
     log.info("publishing to %s", topic.name)
     summary, published = time.monotonic(), 0
     while not stop.requested:
         started = time.monotonic()
         changes, messages = outbox.read()
         try:
-            topic.send(messages)
+            topic.send(messages.items())
         except NotDelivered as error:
             if error.fatal:
-                topic = Topic(place, stop)
+                topic = Topic(place, "checkouts", stop)
             stop.wait(kafka.failed(error))
             continue
         kafka.succeeded()
@@ -155,58 +135,6 @@ class Outbox:
         """Forget these changes: they are published."""
         if changes:
             self._connection.cursor(binary=True).execute(self._delete, [changes])
-
-
-class Topic:
-    """The topic checkouts, written to by an idempotent producer."""
-
-    def __init__(self, place: Place, stop: Stop) -> None:
-        self.name = f"{place.topic_prefix}checkouts"
-        self._stop = stop
-        self._failure: KafkaError | None = None
-        self._producer = Producer(
-            {
-                "bootstrap.servers": place.kafka_servers,
-                "client.id": "firstclick-publisher",
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                "linger.ms": 1,
-                "message.max.bytes": 16_000_000,
-                "message.timeout.ms": int(1000 * DELIVERY_SECONDS),
-                "topic.metadata.propagation.max.ms": 5_000,
-                "reconnect.backoff.ms": 100,
-                "reconnect.backoff.max.ms": 5_000,
-                "delivery.report.only.error": True,
-                "error_cb": self._complain,
-                "log_level": 0,
-            }
-        )
-
-    def _complain(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._failure = error
-
-    def _note(self, error: KafkaError | None, message: Message) -> None:
-        self._failure = self._failure or error
-
-    def send(self, messages: dict[str, bytes | None]) -> None:
-        """Produce the messages; returns when Kafka has acknowledged them all.
-
-        Raises NotDelivered, worker.Stopped when a signal comes while waiting.
-        """
-        self._failure = None
-        try:
-            for key, value in messages.items():
-                self._producer.produce(self.name, value, key, on_delivery=self._note)
-        except KafkaException as error:
-            self._failure = error.args[0]
-        except BufferError:
-            self._failure = KafkaError(KafkaError._QUEUE_FULL)
-        while self._producer.flush(0.5):
-            self._stop.wait(0)
-        if self._failure is not None:
-            raise NotDelivered(self.name, self._failure)
 
 
 if __name__ == "__main__":

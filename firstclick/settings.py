@@ -105,9 +105,7 @@ class Settings(BaseSettings):
     )
     """Where the own Kafka listens; else a free one is chosen and remembered."""
 
-    live_port: Port | None = _setting(
-        "FIRSTCLICK_LIVE_PORT", "a port from 1 to 65535"
-    )
+    live_port: Port | None = _setting("FIRSTCLICK_LIVE_PORT", "a port from 1 to 65535")
     """Where the live page is served; else a free one is chosen and remembered."""
 
     live_host: Annotated[str, AfterValidator(_is_host)] = _setting(
@@ -121,6 +119,9 @@ class Settings(BaseSettings):
 
     postgres_user: str = _setting("FIRSTCLICK_POSTGRES_USER", "a user", "nobody")
     """Whom the own PostgreSQL runs as when started by root, whom it refuses."""
+
+    expire: bool = _setting("FIRSTCLICK_EXPIRE", "true or false", True)
+    """Whether events that are no longer kept are deleted while the stack runs."""
 
     kafka_flush_messages: Annotated[int, Field(ge=1)] | None = _setting(
         "FIRSTCLICK_KAFKA_FLUSH_MESSAGES", "a whole number from 1"

@@ -93,6 +93,8 @@ class Place:
     kafka_servers: str
     schema: str
     topic_prefix: str
+    target: str = "embedded"
+    """The engine, as dbt's target is named."""
 
 
 @contextmanager
@@ -176,4 +178,6 @@ def _place() -> Place:
             f"{missing} is not set: expected the address of a running server, as "
             "firstclick env prints it: export it"
         )
-    return Place(url, servers, settings.schema_name, settings.topic_prefix)
+    return Place(
+        url, servers, settings.schema_name, settings.topic_prefix, settings.target
+    )

@@ -446,9 +446,8 @@ EDITS = [
     Edit(
         "a change is forgotten before Kafka has it",
         PUBLISHER,
-        "        try:\n            topic.send(messages)",
-        "        outbox.delete(changes)\n"
-        "        try:\n            topic.send(messages)",
+        "        try:\n            topic.send(",
+        "        outbox.delete(changes)\n        try:\n            topic.send(",
         ("publisher",),
     ),
     Edit(

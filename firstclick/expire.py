@@ -1,0 +1,167 @@
+"""Deletes what is no longer kept, by a tombstone in Kafka for each expired event.
+
+Which events have expired is said by the relation expired_events, the same on every
+engine. The engine then takes back the events and all that came of them, and Kafka's
+compaction the messages. An event that is met again before its tombstone has arrived
+gets a second one, which changes nothing, so a pass may be cut off, and several may run.
+Run it as ``python -m firstclick.expire``.
+"""
+
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from firstclick.embedded.topics import RETENTION_HOURS
+from firstclick.errors import ServerError
+from firstclick.topic import NotDelivered, Topic
+from firstclick.worker import Backoff, Place, Stop, main, one_line
+
+TOPICS = ("clicks", "purchases")
+
+EVERY_SECONDS = 60.0
+"""From the start of one pass to that of the next."""
+
+BATCH = 5_000
+"""Tombstones that are on their way at once."""
+
+EXPIRED = "select topic, event_id, hexadecimal_key from {schema}.expired_events"
+
+COUNTED = "select topic, count(*) from {schema}.expired_events group by topic"
+
+KEYLESS = """
+delete from {table}
+where event_key is null and kafka_time < now() - %s * interval '1 hour'
+"""
+
+
+@dataclass(frozen=True)
+class Expired:
+    """How many events of each topic have expired."""
+
+    clicks: int
+    purchases: int
+
+    def __str__(self) -> str:
+        return f"{self.clicks:,} clicks and {self.purchases:,} purchases"
+
+
+class Expirer:
+    """A session in the database, and both topics."""
+
+    def __init__(
+        self, connection: psycopg.Connection, place: Place, stop: Stop
+    ) -> None:
+        self._connection = connection
+        self._stop = stop
+        self._names = {
+            "schema": sql.Identifier(place.schema),
+            "maintenance": sql.Identifier(f"{place.schema}_maintenance"),
+        }
+        self._place = place
+        self._topics = {topic: Topic(place, topic, stop) for topic in TOPICS}
+
+    def count(self) -> Expired:
+        """Say what a pass would delete."""
+        rows = self._connection.execute(sql.SQL(COUNTED).format(**self._names))
+        return Expired(**(dict.fromkeys(TOPICS, 0) | dict(rows.fetchall())))
+
+    def run(self) -> Expired:
+        """Delete all that has expired; memory is bounded whatever there is.
+
+        Raises topic.NotDelivered, psycopg.Error, worker.Stopped.
+        """
+        sent = Counter[str]()
+        waiting: dict[str, list[str | bytes]] = {topic: [] for topic in TOPICS}
+        for topic, key in self._keys():
+            waiting[topic].append(key)
+            if len(waiting[topic]) == BATCH:
+                self._delete(topic, waiting[topic])
+                waiting[topic] = []
+            sent[topic] += 1
+        for topic, keys in waiting.items():
+            self._delete(topic, keys)
+        if self._place.target == "embedded":
+            self._forget_keyless()
+        return Expired(**{topic: sent[topic] for topic in TOPICS})
+
+    def _forget_keyless(self) -> None:
+        """Delete the messages without a key that Kafka has forgotten.
+
+        No tombstone can, and the embedded engine has them in tables.
+        """
+        with self._connection.transaction():
+            self._connection.execute(
+                sql.SQL("select {maintenance}.serialise()").format(**self._names)
+            )
+            for topic in TOPICS:
+                table = sql.Identifier(self._place.schema, f"raw_{topic}")
+                self._connection.execute(
+                    sql.SQL(KEYLESS).format(table=table), [RETENTION_HOURS]
+                )
+
+    def _keys(self) -> Iterator[tuple[str, str | bytes]]:
+        with self._connection.cursor() as cursor:
+            statement = sql.SQL(EXPIRED).format(**self._names)
+            for topic, event_id, key in cursor.stream(statement, size=1_000):
+                yield topic, bytes.fromhex(key) if event_id is None else event_id
+
+    def _delete(self, topic: str, keys: list[str | bytes]) -> None:
+        if keys:
+            self._topics[topic].send((key, None) for key in keys)
+
+
+@contextmanager
+def expirer(place: Place, stop: Stop) -> Iterator[Expirer]:
+    """Connect for as long as the block runs. Raises psycopg.Error."""
+    with psycopg.connect(
+        place.database_url,
+        autocommit=True,
+        application_name="firstclick expire",
+        connect_timeout=5,
+    ) as connection:
+        yield Expirer(connection, place, stop)
+
+
+def expire_once(place: Place, *, dry_run: bool = False) -> Expired:
+    """Delete what has expired, or only count it. Raises ServerError."""
+    try:
+        with expirer(place, Stop()) as session:
+            return session.count() if dry_run else session.run()
+    except (psycopg.Error, NotDelivered) as error:
+        raise ServerError(
+            f"nothing more can be expired: {one_line(error)}; see that the pipeline "
+            "runs and its models are deployed, and run it again"
+        ) from error
+
+
+def expire(
+    place: Place, stop: Stop, log: logging.Logger, every: float = EVERY_SECONDS
+) -> None:
+    """Delete what has expired, and again ``every`` so many seconds.
+
+    Until a signal comes: raises worker.Stopped when it comes while waiting.
+    """
+    failures = Backoff("retention", log)
+    while not stop.requested:
+        try:
+            with expirer(place, stop) as session:
+                while not stop.requested:
+                    started = time.monotonic()
+                    expired = session.run()
+                    failures.succeeded()
+                    if expired.clicks or expired.purchases:
+                        log.info("expired %s", expired)
+                    stop.wait(max(0.0, started + every - time.monotonic()))
+        except (psycopg.Error, NotDelivered) as error:
+            stop.wait(failures.failed(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main("expire", expire))

@@ -1,0 +1,132 @@
+"""What is no longer kept goes, from the tables and from Kafka, and nothing else."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline import Pipeline
+
+from firstclick import stack as stacks
+from firstclick.expire import expire_once
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from firstclick.worker import Place
+from generator import generate
+
+INSIGHTS = ("sources", "revenue", "categories", "payment_failures", "genders")
+MARGIN = timedelta(minutes=10)
+"""Within which a minute may have ended while the test ran."""
+
+
+@pytest.fixture(scope="module")
+def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Pipeline]:
+    """A pipeline of its own, after 50 hours of a very small shop."""
+    settings = Settings.load().model_copy(
+        update={
+            "home": make_home(),
+            "database_url": servers.database_url,
+            "kafka_bootstrap_servers": servers.bootstrap_servers,
+            "schema_name": "expiring",
+            "topic_prefix": "expiring.",
+            "expire": False,
+        }
+    )
+    stack = stacks.start(settings, detach=False).stack
+    generate(
+        stack.bootstrap_servers,
+        topic_prefix=stack.topic_prefix,
+        rate=0.2,
+        duration=0,
+        mess=0.05,
+        backfill_hours=50,
+    )
+    pipeline = Pipeline(stack)
+    pipeline.settle()
+    yield pipeline
+    pipeline.close()
+
+
+def place(stack: Stack) -> Place:
+    return Place(
+        stack.database_url,
+        stack.bootstrap_servers,
+        stack.schema_name,
+        stack.topic_prefix,
+    )
+
+
+def insights(pipeline: Pipeline, since: datetime) -> dict[str, list[tuple[Any, ...]]]:
+    return {
+        insight: pipeline.query(
+            f"select * from minute_{insight} where minute >= %s order by 1, 2",  # type: ignore[arg-type]
+            since,
+        )
+        for insight in INSIGHTS
+    }
+
+
+def test_expired_events_go_and_the_insights_of_48_hours_stay(
+    pipeline: Pipeline,
+) -> None:
+    ((kept_since,),) = pipeline.query("select now() - interval '48 hours'")
+    before = insights(pipeline, kept_since + MARGIN)
+    # An unknown product's purchase has a time of its own
+    rejections = (
+        "select * from rejections where reason not like 'unknown %' order by 1, 3, 4"
+    )
+    rejected = pipeline.query(rejections)
+    ((clicks,),) = pipeline.query(
+        "select count(*) from stg_clicks where click_time < %s",
+        kept_since - timedelta(minutes=10) - MARGIN,
+    )
+    ((purchases,),) = pipeline.query(
+        "select count(*) from stg_purchases where purchase_time < %s",
+        kept_since - MARGIN,
+    )
+    assert clicks > 100 and purchases > 20
+
+    announced = expire_once(place(pipeline.stack), dry_run=True)
+    expired = expire_once(place(pipeline.stack))
+    assert announced.clicks >= clicks and announced.purchases >= purchases
+    assert expired.clicks >= announced.clicks
+    assert expired.purchases >= announced.purchases
+    pipeline.settle()
+
+    assert insights(pipeline, kept_since + MARGIN) == before
+    assert pipeline.query(rejections) == rejected
+    for relation, time, since in (
+        ("stg_clicks", "click_time", kept_since - timedelta(minutes=11)),
+        ("stg_purchases", "purchase_time", kept_since - timedelta(minutes=1)),
+        ("checkouts", "purchase_time", kept_since - timedelta(minutes=1)),
+        ("minute_revenue", "minute", kept_since - timedelta(minutes=1)),
+    ):
+        statement = f"select count(*) from {relation} where {time} < %s"
+        assert pipeline.query(statement, since) == [(0,)], relation  # type: ignore[arg-type]
+    assert pipeline.differences() == {}
+    assert pipeline.published().keys() == {
+        checkout["purchase_id"] for checkout in pipeline.checkouts()
+    }
+
+
+def test_another_pass_finds_nothing_more(pipeline: Pipeline) -> None:
+    left = expire_once(place(pipeline.stack))
+    # A minute may have ended since: of 0.2 events a second it has a dozen
+    assert left.clicks + left.purchases < 60
+
+
+def test_a_message_without_a_key_goes_when_kafka_has_forgotten_it(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.database.execute(
+        "insert into raw_clicks (event_key, payload, kafka_partition, kafka_offset,"
+        " kafka_time) values"
+        " (null, 'old', 1000, 1, now() - interval '51 hours'),"
+        " (null, 'new', 1000, 2, now() - interval '49 hours')"
+    )
+    expire_once(place(pipeline.stack))
+    assert pipeline.query(
+        "select kafka_offset from rejections where kafka_partition = 1000"
+    ) == [(2,)]
+    pipeline.database.execute("delete from raw_clicks where kafka_partition = 1000")
