@@ -1,0 +1,85 @@
+"""Latest values, and those who watch them.
+
+Nothing is queued: who is slow gets the latest value and never sees those between.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+
+
+def beat() -> bytes:
+    """The server's clock, in ms since 1970, as a server-sent event."""
+    return b"event: beat\ndata: %d\n\n" % (time.time() * 1000)
+
+
+class Slot:
+    """The latest value of one thing, encoded once for all who watch."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event.encode()
+        self.version = 0
+        self.value: Any = None
+        self.watchers: set[Watcher] = set()
+        self._message = b""
+
+    def publish(self, value: Any) -> None:
+        """Replace the value. Nothing happens where it is the same."""
+        if value == self.value:
+            return
+        self.value = value
+        self.version += 1
+        self._message = b""
+        for watcher in self.watchers:
+            watcher.wake()
+
+    @property
+    def message(self) -> bytes:
+        """The value as a server-sent event."""
+        if not self._message:
+            data = msgspec.json.encode(self.value)
+            self._message = b"event: %s\ndata: %s\n\n" % (self._event, data)
+        return self._message
+
+
+class Watcher:
+    """Someone who wants the latest of some slots for as long as the block runs."""
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._slots = slots
+        self._seen = dict.fromkeys(slots, 0)
+        self._news = asyncio.Event()
+        self._news.set()
+
+    def __enter__(self) -> "Watcher":
+        for slot in self._slots:
+            slot.watchers.add(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for slot in self._slots:
+            slot.watchers.discard(self)
+
+    def wake(self) -> None:
+        self._news.set()
+
+    async def messages(self, silence: float) -> AsyncIterator[bytes]:
+        """Yield a beat, what is known, and what is new, as server-sent events.
+
+        After so many seconds without news there is a beat.
+        """
+        yield beat()
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    await self._news.wait()
+            except TimeoutError:
+                yield beat()
+            self._news.clear()
+            for slot in self._slots:
+                if slot.version != self._seen[slot]:
+                    self._seen[slot] = slot.version
+                    yield slot.message

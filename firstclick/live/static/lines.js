@@ -1,0 +1,141 @@
+/** A time series panel: a line each series. */
+
+import { Chart, tip } from "./chart.js";
+import { faded } from "./colours.js";
+import { clock, day, short } from "./format.js";
+import { coloursOf, series } from "./frame.js";
+import { range } from "./range.js";
+import { token } from "./theme.js";
+
+const all = new Set();
+
+/** The one that the pointer is in: others show its time, but no tooltip. */
+let pointed;
+
+/** The axis moves on, whether or not anything comes. */
+setInterval(() => all.forEach((lines) => lines.paint()), 15_000);
+
+export class Lines extends Chart {
+  watch(chart) {
+    all.add(this);
+    chart.on("updateAxisPointer", ({ axesInfo }) => this.pointAlike(axesInfo[0]?.value));
+    this.canvas.addEventListener("pointerenter", () => (pointed = this));
+    this.canvas.addEventListener("pointerleave", () => this.pointAlike(undefined));
+  }
+
+  /** Shows the pointer's time in the other panels too. */
+  pointAlike(time) {
+    for (const other of all) {
+      if (other === this || other.times === undefined) continue;
+      const x = time === undefined ? -1 : other.chart.convertToPixel({ xAxisIndex: 0 }, time);
+      other.chart.dispatchAction({ type: "updateAxisPointer", currTrigger: x < 0 ? "leave" : "mousemove", x, y: 40 }, { silent: true });
+    }
+  }
+
+  show() {
+    const { fieldConfig, options } = this.panel;
+    const { times, lines } = series(this.message, fieldConfig);
+    const colours = coloursOf(lines);
+    this.times = times;
+    this.showLegend(lines, colours);
+    this.showValues(
+      ["Time", ...lines.map(({ label }) => label)],
+      times.map((time, at) => [moment(time), ...lines.map((line) => textOf(line, at))]).reverse(),
+    );
+    const shown = lines.map((line, at) => ({ line, colour: colours[at] })).filter(({ line }) => !this.hidden.has(line.name));
+    const { axisSoftMin, axisLabel } = fieldConfig.defaults.custom;
+    const [from, to] = range();
+    this.set({
+      animation: false,
+      grid: { left: 4, right: 10, top: axisLabel ? 28 : 10, bottom: 2, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+      xAxis: {
+        type: "time",
+        min: from,
+        max: to,
+        axisLabel: { ...this.axisText(), formatter: tick },
+        axisLine: { lineStyle: { color: token("line-strong") } },
+        axisTick: { show: false },
+        splitLine: { show: false },
+        axisPointer: { lineStyle: { color: token("muted"), type: "solid", width: 1 }, label: { show: false } },
+        minInterval: ((to - from) * 90) / this.canvas.clientWidth,
+      },
+      yAxis: {
+        type: "value",
+        name: axisLabel,
+        min: ({ min }) => Math.min(axisSoftMin ?? min, min),
+        axisLabel: { ...this.axisText(), formatter: (value) => short(value, fieldConfig.defaults.unit) },
+        splitLine: { lineStyle: { color: token("line") } },
+        splitNumber: Math.max(2, Math.floor(this.canvas.clientHeight / 52)),
+      },
+      tooltip: {
+        ...this.tooltip(),
+        formatter: ([first]) => (pointed === this ? this.tip(first.axisValue, shown, options.tooltip) : ""),
+      },
+      series: shown.map(({ line, colour }) => drawn(line, colour, times)),
+    });
+  }
+
+  tip(time, shown, { sort }) {
+    const at = this.times.indexOf(time);
+    const entries = shown.map(({ line, colour }) => ({
+      label: line.label,
+      value: line.values[at] ?? null,
+      text: textOf(line, at),
+      colour,
+    }));
+    const known = entries.filter(({ value }) => value !== null);
+    if (sort === "desc") known.sort((one, other) => other.value - one.value);
+    return tip(moment(time), known);
+  }
+}
+
+function textOf(line, at) {
+  const value = line.values[at] ?? null;
+  return value === null ? "–" : line.text(value);
+}
+
+function moment(time) {
+  return `${day(time)} ${clock(time).slice(0, 5)}`;
+}
+
+function tick(time) {
+  const text = clock(time).slice(0, 5);
+  if (text !== "00:00") return text;
+  return new Date(time).toLocaleDateString(undefined, { month: "short", day: "numeric" });
+}
+
+function drawn(line, colour, times) {
+  const { lineWidth, fillOpacity, insertNulls, stacking } = line.config.custom;
+  return {
+    id: line.name,
+    name: line.label,
+    type: "line",
+    data: points(line.values, times, insertNulls),
+    stack: stacking.mode === "normal" ? stacking.group : undefined,
+    symbolSize: 2 * lineWidth + 1,
+    emphasis: { disabled: true },
+    lineStyle: { width: lineWidth, color: colour, join: "round" },
+    itemStyle: { color: colour },
+    areaStyle: fillOpacity === 0 ? undefined : { origin: "start", color: gradient(colour, fillOpacity / 100) },
+  };
+}
+
+/** Fuller at the top, with the opacity that is asked for on the average. */
+function gradient(colour, opacity) {
+  const stops = [
+    { offset: 0, color: faded(colour, Math.min(1, 2 * opacity)) },
+    { offset: 1, color: faded(colour, 0) },
+  ];
+  return { type: "linear", x: 0, y: 0, x2: 0, y2: 1, colorStops: stops };
+}
+
+/** The line's points, broken where two are too far apart; lonely ones are dots. */
+function points(values, times, gap) {
+  const known = times.map((time, at) => [time, values[at] ?? null]).filter(([, value]) => value !== null);
+  return known.flatMap((point, at) => {
+    const before = at > 0 && point[0] - known[at - 1][0] <= gap;
+    const after = at < known.length - 1 && known[at + 1][0] - point[0] <= gap;
+    const dot = { value: point, symbol: before || after ? "none" : "circle" };
+    return before || at === 0 ? [dot] : [{ value: [point[0] - 1, null] }, dot];
+  });
+}

@@ -1,0 +1,75 @@
+/** One large value, and how it changed against the first value of its column. */
+
+import { readable } from "./colours.js";
+import { element, write } from "./elements.js";
+import { percent, span } from "./format.js";
+import { fields } from "./frame.js";
+
+const LARGE = 3; // WCAG's contrast for large text
+const SMALL = 4.5;
+
+/** The numbers on the page, and how long each is. */
+const numbers = new Map();
+
+export class Stat {
+  constructor(body, panel) {
+    this.panel = panel;
+    this.value = element("p", { className: "value" }, "–");
+    this.change = element("p", { className: "change", hidden: true });
+    this.arrow = element("span", { className: "arrow", ariaHidden: "true" });
+    this.share = element("span", { className: "share" });
+    this.against = element("span", { className: "against" });
+    this.change.append(this.arrow, this.share, " ", this.against);
+    body.append(this.value, this.change);
+  }
+
+  draw(message) {
+    const { fieldConfig, options } = this.panel;
+    const all = fields(message, fieldConfig);
+    const shown = choose(all, options.reduceOptions.fields);
+    const known = shown?.values.filter((value) => value !== null) ?? [];
+    const value = known.at(-1) ?? null;
+    const text = shown?.text(value) ?? fieldConfig.defaults.noValue ?? "–";
+    write(this.value, text);
+    this.fit(text, value === null || typeof value === "string");
+    const colour = options.colorMode === "value" && value !== null ? shown.colour(value) : undefined;
+    this.value.style.color = colour === undefined ? "" : readable(colour, LARGE);
+    const times = all.find(({ kind }) => kind === "time")?.values ?? [];
+    this.compare(options.showPercentChange ? known : [], times);
+  }
+
+  /** Numbers are as large as the longest of them allows, so that none stands out. */
+  fit(text, isWords) {
+    this.value.classList.toggle("words", isWords);
+    this.value.style.setProperty("--length", text.length);
+    if (isWords) numbers.delete(this);
+    else numbers.set(this, text.length);
+    const longest = Math.max(...numbers.values());
+    for (const { value } of numbers.keys()) value.style.setProperty("--length", longest);
+  }
+
+  compare(known, times) {
+    const [first, last] = [known[0], known.at(-1)];
+    this.change.hidden = known.length < 2 || first === 0 || times.length < 2;
+    if (this.change.hidden) return;
+    const share = (last - first) / Math.abs(first);
+    const rounded = percent(share);
+    const same = rounded === percent(0);
+    const direction = same ? "same" : share > 0 ? "up" : "down";
+    const good = (share > 0) === (this.panel.options.percentChangeColorMode === "standard");
+    this.change.dataset.direction = direction;
+    write(this.arrow, { same: "＝", up: "▲", down: "▼" }[direction]);
+    write(this.share, same ? "unchanged" : rounded);
+    const before = `the ${span(times.at(-1) - times[0])} before`;
+    write(this.against, { same: `from ${before}`, up: `above ${before}`, down: `below ${before}` }[direction]);
+    this.share.style.color = same ? "" : readable(good ? "#009E73" : "#D55E00", SMALL);
+    this.arrow.style.color = this.share.style.color;
+  }
+}
+
+/** The field that is shown: by a pattern of its name, else the first number. */
+function choose(all, pattern) {
+  const match = /^\/(.*)\/$/.exec(pattern);
+  if (match) return all.find(({ name }) => new RegExp(match[1]).test(name));
+  return all.find(({ kind }) => kind === "number");
+}
