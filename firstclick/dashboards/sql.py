@@ -57,16 +57,18 @@ def statement(
     doesn't have, a value that it doesn't offer, a schema that is no plain name, or a
     macro that is not known.
     """
-    for name in values:
-        if name not in dashboard.variables:
-            raise DashboardError(_no_variable(dashboard, name))
+    for name in values.keys() - dashboard.variables.keys():
+        raise DashboardError(_no_variable(dashboard, name))
+    chosen = {
+        name: _value(variable, values.get(name))
+        for name, variable in dashboard.variables.items()
+    }
 
     def replaced(match: re.Match[str]) -> str:
         name = match[1] or match[2]
-        variable = dashboard.variables.get(name)
-        if variable is None:
+        if name not in chosen:
             raise DashboardError(_no_variable(dashboard, name))
-        return _value(variable, values.get(name))
+        return chosen[name]
 
     return expand_macros(_VARIABLE.sub(replaced, sql), times)
 
