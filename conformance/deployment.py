@@ -62,7 +62,8 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
         exits.enter_context(_topics(servers, settings))
         home = exits.enter_context(_home())
         if settings.target == "embedded":
-            own = settings.model_copy(update={"home": home})
+            # The logs hold what is older than anything that is kept
+            own = settings.model_copy(update={"home": home, "expire": False})
             stack = stacks.start(own, detach=False).stack
         else:
             _dbt_build(settings, database_url, home)

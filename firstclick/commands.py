@@ -78,6 +78,8 @@ def up(
     if state is not None and state.phase == "ready":
         already = stack.start(settings, detach=True, servers_only=servers_only)
         _say(f"Already up in {already.stack.home}")
+        if already.stack.live_url is not None:
+            _say(f"Live page on {already.stack.live_url}")
         return
     with _signals(interrupt=True):
         started = stack.start(

@@ -3,9 +3,9 @@
 ``python -m firstclick.supervisor [--servers-only]``, started by firstclick.stack. It
 holds the home's lock for as long as it lives and says what it does in state.json.
 Kafka and PostgreSQL start side by side; the topics and the models follow as soon as
-their server is there; then the connector and the publisher. What dies is started
-again, after half a second, then one, two, … and at most 30. SIGTERM and SIGINT stop
-everything, readers and writers before the servers.
+their server is there; then the connector, the publisher, retention and the live page.
+What dies is started again, after half a second, then one, two, … and at most 30.
+SIGTERM and SIGINT stop everything, readers and writers before the servers.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,14 +36,17 @@ from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.reader import admit_reader, reader_of, reader_url
 from firstclick.settings import Settings
 
-WORKERS = ("connector", "publisher")
+WORKERS = ("connector", "publisher", "expire")
 """Modules of the package, in the order of their start; each connects to PostgreSQL
 with the application name ``firstclick <module>``."""
+
+SERVERS = ("postgres", "kafka")
+"""The names of the services that the others need."""
 
 LOCKED = 3
 """The exit status where another supervisor holds the home."""
 
-_CONNECTED_SECONDS = 30
+_READY_SECONDS = 30
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 _STABLE_SECONDS = 60.0
@@ -80,20 +84,30 @@ class Worker:
 
     def wait_ready(self, running: Running) -> str:
         log = self.home.logs / f"{self.name}.log"
-        deadline = time.monotonic() + _CONNECTED_SECONDS
+        deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             if running.process.poll() is not None:
                 reason = running.tail[-1] if running.tail else running.unsaid_reason()
-                raise ServerError(f"the {self.name} ended at once: {reason}; see {log}")
-            if self._is_connected():
-                return self.name.capitalize()
+                raise ServerError(
+                    f"the {self.title} ended at once: {reason}; see {log}"
+                )
+            if self._is_ready():
+                return self._ready_text
             time.sleep(0.05)
         raise ServerError(
-            f"the {self.name} did not connect to PostgreSQL for "
-            f"{_CONNECTED_SECONDS} s: see {log}"
+            f"the {self.title} was not ready within {_READY_SECONDS} s: see {log}"
         )
 
-    def _is_connected(self) -> bool:
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def _ready_text(self) -> str:
+        return self.title.capitalize()
+
+    def _is_ready(self) -> bool:
+        """Whether it has connected to PostgreSQL."""
         try:
             with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
                 found = connection.execute(
@@ -104,6 +118,41 @@ class Worker:
         except psycopg.OperationalError:
             return False
         return found is not None
+
+
+@dataclass(frozen=True)
+class Page(Worker):
+    """The live page, which is ready when it answers."""
+
+    host: str
+    port: int
+    token: str | None
+    """What a browser must show, where others than this machine's may ask."""
+
+    @property
+    def title(self) -> str:
+        return "live page"
+
+    @property
+    def url(self) -> str:
+        """Its address, token included."""
+        return self._base + (f"/?token={self.token}" if self.token else "/")
+
+    @property
+    def _ready_text(self) -> str:
+        return f"Live page on {self.url}"
+
+    @property
+    def _base(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._base}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
 
 class Supervised(threading.Thread):
@@ -295,9 +344,15 @@ class Supervisor:
             "FIRSTCLICK_SCHEMA": settings.schema_name,
             "FIRSTCLICK_TOPIC_PREFIX": settings.topic_prefix,
         }
+        workers = [name for name in WORKERS if name != "expire" or settings.expire]
+        page = self._page(database_url)
+        self.state.live_url = None if self.state.servers_only else page.url
         self._workers = [
-            Supervised(Worker(name, environment, home), home, self._changed)
-            for name in WORKERS
+            Supervised(worker, home, self._changed)
+            for worker in (
+                *(Worker(name, environment, home) for name in workers),
+                page,
+            )
         ]
         if not self.state.servers_only:
             self._deployer = Deployer(
@@ -307,6 +362,21 @@ class Supervisor:
         for server in self._servers:
             server.start()
         return database_url, bootstrap_servers
+
+    def _page(self, database_url: str) -> Page:
+        settings, home = self.settings, self.home
+        host, port = settings.live_host, home.port("live", settings.live_port)
+        token = None
+        if not settings.live_is_private:
+            token = settings.live_token or home.password("live")
+        environment = {
+            "DATABASE_URL": self._reader_url(database_url),
+            "FIRSTCLICK_SCHEMA": settings.schema_name,
+            "FIRSTCLICK_LIVE_HOST": host,
+            "FIRSTCLICK_LIVE_PORT": str(port),
+            "FIRSTCLICK_LIVE_TOKEN": token or "",
+        }
+        return Page("live", environment, home, host, port, token)
 
     def _reader_url(self, database_url: str) -> str:
         role = reader_of(self.settings.schema_name)
@@ -406,7 +476,7 @@ class Supervisor:
 
 def end_children(state: State) -> None:
     """End what a supervisor that was killed has left behind, the servers last."""
-    for name in sorted(state.children, key=lambda name: name not in WORKERS):
+    for name in sorted(state.children, key=lambda name: name in SERVERS):
         process = state.children[name].process.find()
         if process is not None:
             stop = signal.SIGINT if name == "postgres" else signal.SIGTERM

@@ -52,6 +52,8 @@ def stack(servers: Stack, make_home: Callable[[], Path]) -> Stack:
             "home": make_home(),
             "database_url": servers.database_url,
             "kafka_bootstrap_servers": servers.bootstrap_servers,
+            # Tests send what is older than anything that is kept
+            "expire": False,
         }
     )
     return stacks.start(settings, detach=False).stack

@@ -165,6 +165,7 @@ class Demo:
             up = stacks.up(self._settings)
             started = running.enter_context(up).stack
             shown.say(f"Uses what is up in {started.home}")
+            shown.say(f"Live page on {started.live_url}")
         else:
             up = stacks.up(self._settings, on_step=say_step)
             with shown.busy("Starting Kafka, PostgreSQL and what is between them …"):
@@ -193,7 +194,8 @@ class Demo:
 
     def _feed_and_show(self, signals: Signals) -> Snapshot:
         shown, watch = self._shown, self._watch
-        frame = Frame(address(self._stack), self._rate, self._duration)
+        addresses = f"{self._stack.live_url}   {address(self._stack)}"
+        frame = Frame(addresses, self._rate, self._duration)
         feed = Feed(self._stack, self._rate, self._duration, self._backfill_hours)
         with feed:
             start = time.monotonic()
