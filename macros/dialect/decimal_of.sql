@@ -7,10 +7,6 @@
     (document->'{{ field }}')::numeric
 {%- endmacro %}
 
-{% macro materialize__decimal_of(field) -%}
-    (document->>'{{ field }}')::numeric
-{%- endmacro %}
-
 {% macro risingwave__decimal_of(field) -%}
-    {{ materialize__decimal_of(field) }}
+    (document->>'{{ field }}')::numeric
 {%- endmacro %}

@@ -13,8 +13,17 @@
     end
 {%- endmacro %}
 
-{#- The streaming engines' text of a number has no exponent within these bounds. -#}
 {% macro materialize__is_decimal(field, condition, places) -%}
+    {%- set value = "(document->'" ~ field ~ "')::numeric" -%}
+    case
+        when jsonb_typeof(document->'{{ field }}') = 'number'
+            then {{ condition.replace('value', value) }}
+            and round({{ value }}, {{ places }}) = {{ value }}
+    end
+{%- endmacro %}
+
+{#- Its text of a number has no exponent within these bounds. -#}
+{% macro risingwave__is_decimal(field, condition, places) -%}
     {%- set value = "(document->>'" ~ field ~ "')::numeric" -%}
     {%- set fraction = '([.]0)?' if places == 0 else '([.][0-9]{1,' ~ places ~ '})?' -%}
     case
@@ -23,8 +32,4 @@
             then {{ condition.replace('value', value) }}
         else false
     end
-{%- endmacro %}
-
-{% macro risingwave__is_decimal(field, condition, places) -%}
-    {{ materialize__is_decimal(field, condition, places) }}
 {%- endmacro %}

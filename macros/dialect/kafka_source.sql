@@ -13,16 +13,17 @@
     primary key (kafka_partition, kafka_offset)
 {%- endmacro %}
 
+{#- Bytes can't fail to decode, and are what is stored of a rejected message. -#}
 {% macro materialize__kafka_source(topic) -%}
-    from kafka connection kafka (topic '{{ kafka_topic(topic) }}')
+    from kafka connection {{ kafka_connection() }} (topic '{{ kafka_topic(topic) }}')
     key format bytes
-    value format json
+    value format bytes
     include
         key as event_key,
         partition as kafka_partition,
         offset as kafka_offset,
         timestamp as kafka_time
-    envelope upsert (value decoding errors = (inline as error))
+    envelope upsert
 {%- endmacro %}
 
 {% macro risingwave__kafka_source(topic) -%}

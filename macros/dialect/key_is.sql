@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 {% macro materialize__key_is(field) -%}
-    encode(event_key, 'escape') = document->>'{{ field }}'
+    {{ text_if_utf8('event_key') }} = document->>'{{ field }}'
 {%- endmacro %}
 
 {% macro risingwave__key_is(field) -%}

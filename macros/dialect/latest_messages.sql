@@ -17,14 +17,7 @@
 {%- endmacro %}
 
 {% macro materialize__latest_messages(relation) -%}
-    select
-        event_key,
-        coalesce(data::text, (error).description) as payload,
-        case when data::text not like '%\\u0000%' then data end as document,
-        kafka_partition,
-        kafka_offset,
-        kafka_time at time zone 'UTC' as kafka_time
-    from {{ relation }}
+    {{ messages_read_as_json(relation) }}
 {%- endmacro %}
 
 {% macro risingwave__latest_messages(relation) -%}

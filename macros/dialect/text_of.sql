@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 {% macro materialize__text_of(column) -%}
-    {{ "encode(event_key, 'escape')" if column == 'event_key' else column }}
+    coalesce({{ text_if_utf8(column) }}, encode({{ column }}, 'hex'))
 {%- endmacro %}
 
 {% macro risingwave__text_of(column) -%}

@@ -1,0 +1,109 @@
+{#- Materialize: the messages of a source, their payloads read as JSON where they are
+    JSON. It has no cast that yields null, and one that fails makes every view on the
+    source an error for as long as the message is there. So what is cast was proved to
+    be JSON by patterns, each in time linear in the text's length: an object that holds
+    no other by a single one. Of others an outline is made, in which every string is ""
+    and whatever array or object holds no other becomes null, from the inside out. Of
+    JSON, null is what remains. -#}
+{% macro messages_read_as_json(relation) -%}
+    {%- set json = json_patterns() -%}
+    {%- set passes = 15 -%}
+    {%- set rounds = 7 -%}
+    with texts as (
+        select
+            event_key,
+            data as payload,
+            {{ text_if_utf8('data') }} as payload_text,
+            kafka_partition,
+            kafka_offset::bigint as kafka_offset,
+            kafka_time at time zone 'UTC' as kafka_time
+        from {{ relation }}
+    ),
+
+    outline_0 as (
+        select
+            *,
+            case
+                when payload_text ~ '{{ json.flat_object }}' then 'null'
+                when payload_text ~ '{{ json.start_of_object }}'
+                    then regexp_replace(payload_text, '{{ json.text }}', '""', 'g')
+            end as outline
+        from texts
+    ),
+    {% for number in range(rounds) %}
+    outline_{{ number + 1 }} as (
+        select
+            event_key,
+            payload,
+            payload_text,
+            kafka_partition,
+            kafka_offset,
+            kafka_time,
+            case
+                when outline = 'null' then outline
+                else {{ 'regexp_replace(' * passes -}}
+                    outline
+                    {{- (", '" ~ json.innermost ~ "', 'null', 'g')") * passes }}
+            end as outline
+        from outline_{{ number }}
+    ),
+    {% endfor %}
+    documents as (
+        select
+            *,
+            case
+                when outline ~ '{{ json.null }}' then payload_text::jsonb
+            end as document
+        from outline_{{ rounds }}
+    )
+
+    select
+        event_key,
+        payload,
+        document,
+        kafka_partition,
+        kafka_offset,
+        kafka_time
+    from documents
+{%- endmacro %}
+
+
+{#- JSON (RFC 8259) in patterns, without \u0000 and unpaired surrogates, and with as
+    many digits of a number as Materialize's 39 hold in any case: 18 on either side of
+    the point, and an exponent of at most 20. -#}
+{% macro json_patterns() -%}
+    {%- set space -%} [ \t\n\r]* {%- endset -%}
+    {%- set pair -%}
+        [dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
+    {%- endset -%}
+    {%- set single -%}
+        [1-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}|0[1-9a-fA-F][0-9a-fA-F]{2}|00[1-9a-fA-F][0-9a-fA-F]|000[1-9a-fA-F]
+    {%- endset -%}
+    {%- set text = '"(?:[^"\\\\\\x00-\\x1f]|\\\\["\\\\/bfnrt]|\\\\u(?:' ~ single ~ '|'
+        ~ pair ~ '))*"' -%}
+    {%- set number -%}
+        -?(?:0|[1-9][0-9]{0,17})(?:[.][0-9]{1,18})?(?:[eE][+-]?0*(?:1?[0-9]|20))?
+    {%- endset -%}
+    {%- set scalar = number ~ '|true|false|null' -%}
+    {{ return({
+        'text': text,
+        'flat_object':
+            '^' ~ space ~ pattern_of_object(space, text, scalar) ~ space ~ '$',
+        'start_of_object': '^' ~ space ~ '[{]',
+        'innermost':
+            pattern_of_object(space, '""', scalar)
+            ~ '|\\[' ~ pattern_of_items(space, '(?:""|' ~ scalar ~ ')') ~ '\\]',
+        'null': '^' ~ space ~ 'null' ~ space ~ '$',
+    }) }}
+{%- endmacro %}
+
+
+{% macro pattern_of_object(space, text, scalar) -%}
+    {%- set field = text ~ space ~ ':' ~ space ~ '(?:' ~ text ~ '|' ~ scalar ~ ')' -%}
+    [{]{{ pattern_of_items(space, field) }}[}]
+{%- endmacro %}
+
+
+{% macro pattern_of_items(space, item) -%}
+    {{ space }}(?:{{ item }}{{ space }}(?:,{{ space }}{{ item }}{{ space }})*)?
+{%- endmacro %}
