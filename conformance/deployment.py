@@ -152,10 +152,10 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
         yield
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
-            for name in (settings.schema_name, f"{settings.schema_name}_maintenance"):
+            for suffix in ("_sinks", "", "_sources", "_maintenance"):
                 connection.execute(
                     sql.SQL("drop schema if exists {} cascade").format(
-                        sql.Identifier(name)
+                        sql.Identifier(settings.schema_name + suffix)
                     )
                 )
             kind = "user" if settings.target == "risingwave" else "role"

@@ -13,6 +13,9 @@ class Engine:
     """Begins a transaction whose queries all see one moment."""
     now: LiteralString
     """Asks for that moment: a time, or milliseconds since 1970."""
+    sources_suffix: str = ""
+    """What follows the pipeline's schema in the name of that of sources and reference
+    data."""
     flush: LiteralString | None = None
     """Makes sure that later queries see what this session has written."""
     has_progress: bool = False
@@ -41,6 +44,7 @@ ENGINES = {
             "materialize",
             begin="begin",
             now="select mz_now()::text::bigint",
+            sources_suffix="_sources",
             takes_keyless=False,
         ),
         Engine(

@@ -67,13 +67,13 @@ def _now() -> datetime:
 def user(user_id: str, gender: str) -> list[Statement]:
     """Statements after which there is this user, whatever was there before."""
     insert: LiteralString = (
-        "insert into {schema}.users (user_id, gender) values (%s, %s)"
+        "insert into {sources}.users (user_id, gender) values (%s, %s)"
     )
     return [*no_user(user_id), (insert, (user_id, gender))]
 
 
 def no_user(user_id: str) -> list[Statement]:
-    return [("delete from {schema}.users where user_id = %s", (user_id,))]
+    return [("delete from {sources}.users where user_id = %s", (user_id,))]
 
 
 def product(
@@ -81,7 +81,7 @@ def product(
 ) -> list[Statement]:
     """Statements after which there is this product, whatever was there before."""
     insert: LiteralString = (
-        "insert into {schema}.products"
+        "insert into {sources}.products"
         " (product_id, product_name, category, price, commission_rate)"
         " values (%s, %s, %s, %s::numeric, %s::numeric)"
     )
@@ -90,7 +90,7 @@ def product(
 
 
 def no_product(product_id: str) -> list[Statement]:
-    return [("delete from {schema}.products where product_id = %s", (product_id,))]
+    return [("delete from {sources}.products where product_id = %s", (product_id,))]
 
 
 def _reference_data() -> list[Statement]:
@@ -355,37 +355,37 @@ def _known_and_unknown(then: datetime) -> Iterator[Step]:
         yield Step(name, statements=statements)
     changes: dict[str, Statement] = {
         "a price changes": (
-            "update {schema}.products set price = %s::numeric where product_id = %s",
+            "update {sources}.products set price = %s::numeric where product_id = %s",
             ("123.4567", "late"),
         ),
         "all prices change": (
-            "update {schema}.products set price = price * 1.1 where product_id <> %s",
+            "update {sources}.products set price = price * 1.1 where product_id <> %s",
             ("hostile 4",),
         ),
         "a commission changes": (
-            "update {schema}.products set commission_rate = %s::numeric"
+            "update {sources}.products set commission_rate = %s::numeric"
             " where product_id like %s",
             ("0.33333333", "hostile %"),
         ),
         "a category is renamed": (
-            "update {schema}.products set category = %s where category = %s",
+            "update {sources}.products set category = %s where category = %s",
             ("Stuff", "Things"),
         ),
         "two categories become one": (
-            "update {schema}.products set category = %s where category = %s",
+            "update {sources}.products set category = %s where category = %s",
             ("Stuff", "Others"),
         ),
         "a product is renamed": (
-            "update {schema}.products set product_name = %s, brand = %s"
+            "update {sources}.products set product_name = %s, brand = %s"
             " where product_id = %s",
             ("Later", "Brand", "late"),
         ),
         "a gender changes": (
-            "update {schema}.users set gender = %s where user_id like %s",
+            "update {sources}.users set gender = %s where user_id like %s",
             ("Unsaid", "hostile 1%"),
         ),
         "what no relation shows changes": (
-            "update {schema}.users set email = %s where user_id like %s",
+            "update {sources}.users set email = %s where user_id like %s",
             ("someone@example.com", "hostile %"),
         ),
     }

@@ -93,11 +93,15 @@ class Pipeline:
     def execute(
         self, statement: LiteralString, parameters: Sequence[Any] = ()
     ) -> list[Row]:
-        """Run a statement, in which ``{schema}`` is the pipeline's.
+        """Run a statement, in which ``{schema}`` is the pipeline's and ``{sources}``
+        that of the reference data.
 
         What it writes is seen by every later query. Raises psycopg.Error.
         """
-        query = sql.SQL(statement).format(schema=sql.Identifier(self.stack.schema_name))
+        query = sql.SQL(statement).format(
+            schema=sql.Identifier(self.stack.schema_name),
+            sources=sql.Identifier(self._sources),
+        )
         cursor = self._connect().execute(query, parameters or None)
         if cursor.description is not None:
             return cursor.fetchall()
@@ -198,7 +202,7 @@ class Pipeline:
         users, products = (
             [
                 dict(zip(columns, row, strict=True))
-                for row in self.rows_of(table, columns)
+                for row in self._rows_of(self._sources, table, columns)
             ]
             for table, columns in _REFERENCE.items()
         )
@@ -206,11 +210,7 @@ class Pipeline:
 
     def rows_of(self, relation: str, columns: Iterable[str]) -> list[Row]:
         """Return these columns of a relation's rows, in no order."""
-        query = sql.SQL("select {} from {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.Identifier(self.stack.schema_name, relation),
-        )
-        return [tuple(map(_in_utc, row)) for row in self._connect().execute(query)]
+        return self._rows_of(self.stack.schema_name, relation, columns)
 
     def snapshot(
         self,
@@ -284,6 +284,17 @@ class Pipeline:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not within {self.patience:.0f} s: {what}{reason}")
             time.sleep(_POLL)
+
+    @property
+    def _sources(self) -> str:
+        return self.stack.schema_name + self.engine.sources_suffix
+
+    def _rows_of(self, schema: str, relation: str, columns: Iterable[str]) -> list[Row]:
+        query = sql.SQL("select {} from {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.Identifier(schema, relation),
+        )
+        return [tuple(map(_in_utc, row)) for row in self._connect().execute(query)]
 
     def _differences_of_topic(self, checkouts: list[Row]) -> list[Difference]:
         expected = [

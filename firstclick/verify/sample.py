@@ -49,8 +49,12 @@ class Engine:
     """That moment."""
     messages: LiteralString
     """The latest message of each key as it came, tombstones left out."""
-    keeps_payloads: bool = True
-    """Whether a payload is kept to the byte."""
+    first: LiteralString | None = None
+    """Asked first where a transaction is of those schemas alone that its first query
+    reads."""
+    sources_suffix: str = ""
+    """What follows the pipeline's schema in the name of that of sources and reference
+    data."""
     of_user: LiteralString = "user_id = %(user)s"
     """Whether an event is a user's, in the form that an index serves."""
 
@@ -67,11 +71,15 @@ ENGINES = {
         begin="begin",
         now="select to_timestamp(mz_now()::text::numeric / 1000)",
         messages="""
-            select event_key, coalesce(data::text, '') as payload,
-                kafka_time, kafka_partition, kafka_offset
+            select event_key, data as payload,
+                kafka_time, kafka_partition, kafka_offset::bigint as kafka_offset
             from {raw}
         """,
-        keeps_payloads=False,
+        first="""
+            select count(*) from {schema}.pipeline_engine
+            where exists (select from {sources}.users)
+        """,
+        sources_suffix="_sources",
     ),
     "risingwave": Engine(
         begin="begin read only",
@@ -111,6 +119,7 @@ class Sample:
     ) -> None:
         self._connection = connection
         self._schema = schema
+        self._sources = schema + engine.sources_suffix
         self._engine = engine
         self._size = size
         self._seed = seed
@@ -146,11 +155,7 @@ class Sample:
     def _rejected(
         self, expected: list[oracle.RejectedEvent], messages: list[oracle.Message]
     ) -> Finding:
-        columns = [
-            column
-            for column in oracle.COLUMNS["rejected_events"]
-            if column != "payload" or self._engine.keeps_payloads
-        ]
+        columns = oracle.COLUMNS["rejected_events"]
         sampled = {(m.topic, m.partition, m.offset) for m in messages}
         stored = [
             row
@@ -201,7 +206,7 @@ class Sample:
             yield self._compare(f"minute_{name}", rows, "minute", minutes)
 
     def _messages(self, topic: str) -> list[oracle.Message]:
-        raw = sql.Identifier(self._schema, f"raw_{topic}")
+        raw = sql.Identifier(self._sources, f"raw_{topic}")
         query = sql.SQL(_SAMPLE).format(
             messages=sql.SQL(self._engine.messages).format(raw=raw),
             seed=sql.Literal(self._seed),
@@ -219,7 +224,7 @@ class Sample:
         for table, columns in _REFERENCE.items():
             named = {document.get(columns[0]) for document in documents}
             ids = [value for value in named if isinstance(value, str)]
-            rows = self._rows(table, columns, columns[0], ids)
+            rows = self._rows(table, columns, columns[0], ids, schema=self._sources)
             tables.append([dict(zip(columns, row, strict=True)) for row in rows])
         return oracle.Reference.of_rows(*tables)
 
@@ -255,9 +260,16 @@ class Sample:
         return compare(relation, columns, expected, stored)
 
     def _rows(
-        self, relation: str, columns: Sequence[str], column: str, values: list[Any]
+        self,
+        relation: str,
+        columns: Sequence[str],
+        column: str,
+        values: list[Any],
+        schema: str = "",
     ) -> list[Row]:
-        return self._select(relation, columns, "{column} = any(%s)", [values], column)
+        return self._select(
+            relation, columns, "{column} = any(%s)", [values], column, schema
+        )
 
     def _select(
         self,
@@ -266,10 +278,11 @@ class Sample:
         condition: LiteralString,
         parameters: list[Any] | dict[str, Any],
         column: str = "",
+        schema: str = "",
     ) -> list[Row]:
         query = sql.SQL("select {columns} from {relation} where " + condition).format(
             columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-            relation=sql.Identifier(self._schema, relation),
+            relation=sql.Identifier(schema or self._schema, relation),
             column=sql.Identifier(column or columns[0]),
         )
         return list(map(in_utc, self._connection.execute(query, parameters)))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from firstclick import stack
 from firstclick.errors import ServerError
@@ -84,6 +85,12 @@ def _moment(
         database_url, autocommit=True, connect_timeout=10
     ) as connection:
         connection.execute(engine.begin)
+        if engine.first is not None:
+            names = {
+                "schema": sql.Identifier(schema),
+                "sources": sql.Identifier(schema + engine.sources_suffix),
+            }
+            connection.execute(sql.SQL(engine.first).format(**names))
         yield connection, None
         connection.execute("rollback")
 

@@ -21,22 +21,29 @@
     group by topic
 {%- endmacro %}
 
+{#- A query's time is one up to which the sources are complete: what Kafka held then is
+    in the answer, and what came later is not. -#}
 {% macro materialize__kafka_progress() -%}
-    select
-        'clicks' as topic,
-        max(kafka_time) as newest_kafka_time,
-        null::bigint as lag_messages,
-        null::numeric as freshness_seconds
-    from {{ ref('typed_clicks') }}
-    union all
-    select
-        'purchases' as topic,
-        max(kafka_time) as newest_kafka_time,
-        null::bigint as lag_messages,
-        null::numeric as freshness_seconds
-    from {{ ref('checked_purchases') }}
+    {{ newest_messages(
+        "greatest(extract(epoch from now()) - mz_now()::text::numeric / 1000, 0)"
+    ) }}
 {%- endmacro %}
 
 {% macro risingwave__kafka_progress() -%}
-    {{ materialize__kafka_progress() }}
+    {{ newest_messages('null::numeric') }}
+{%- endmacro %}
+
+{% macro newest_messages(freshness) -%}
+    {% for topic, messages in {
+        'clicks': ref('typed_clicks'),
+        'purchases': ref('checked_purchases'),
+    }.items() %}
+    select
+        '{{ topic }}' as topic,
+        max(kafka_time) as newest_kafka_time,
+        null::bigint as lag_messages,
+        {{ freshness }} as freshness_seconds
+    from {{ messages }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 {%- endmacro %}

@@ -1,4 +1,6 @@
-{#- What an engine needs before the first model: runs at the start of every command. -#}
+{#- What an engine needs before the first model: runs at the start of every command.
+    The streaming engines are left alone by those that deploy nothing, so that models
+    can be compiled where there is none. -#}
 {% macro prepare_engine() %}
     {{- adapter.dispatch('prepare_engine')() -}}
 {% endmacro %}
@@ -9,13 +11,23 @@
 {% endmacro %}
 
 {% macro materialize__prepare_engine() %}
-    create connection if not exists kafka to kafka (
-        broker '{{ kafka_bootstrap_servers() }}', security protocol = 'PLAINTEXT'
-    )
-    {%- do prepare_reader() -%}
+    {%- if execute and deploys() -%}
+        {%- do create_clusters() -%}
+        {%- for schema in [sources_schema(), target.schema, sinks_schema()] -%}
+            {%- do run_query('create schema if not exists ' ~ schema) -%}
+        {%- endfor -%}
+        {%- do create_kafka_connection() -%}
+        {%- do prepare_reader() -%}
+    {%- endif -%}
 {% endmacro %}
 
 {% macro risingwave__prepare_engine() %}
-    create schema if not exists {{ target.schema }}
-    {%- do prepare_reader() -%}
+    {%- if execute and deploys() -%}
+        {%- do run_query('create schema if not exists ' ~ target.schema) -%}
+        {%- do prepare_reader() -%}
+    {%- endif -%}
 {% endmacro %}
+
+{% macro deploys() -%}
+    {{ return(flags.WHICH in ('build', 'run', 'seed')) }}
+{%- endmacro %}

@@ -27,7 +27,17 @@ grant usage on schema {{ adapter.quote(target.schema) }} to {{ role }};
     ).rows -%}
         {%- do run_query('create role ' ~ role) -%}
     {%- endif -%}
-    {%- do run_query('alter role ' ~ role ~ " set statement_timeout = '5s'") -%}
+    {#- Serializable: a dashboard would rather see what there is than wait. #}
+    {%- for setting, value in {
+        'cluster': serving_cluster(),
+        'statement_timeout': '5s',
+        'transaction_isolation': 'serializable',
+    }.items() -%}
+        {%- do run_query(
+            'alter role ' ~ role ~ ' set ' ~ setting ~ " = '" ~ value ~ "'"
+        ) -%}
+    {%- endfor -%}
+    {%- do run_query('grant usage on cluster ' ~ serving_cluster() ~ ' to ' ~ role) -%}
     {%- do run_query('grant usage on schema ' ~ target.schema ~ ' to ' ~ role) -%}
 {% endmacro %}
 
