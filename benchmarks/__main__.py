@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.copying import copy
 from benchmarks.findings import Section
-from benchmarks.holding import flat_and_psql
+from benchmarks.holding import flat_and_questions
 from benchmarks.latency import latency
 from benchmarks.report import save, show
 from benchmarks.throughput import throughput
@@ -28,6 +28,7 @@ class Name(StrEnum):
     COPY = auto()
     FLAT = auto()
     PSQL = auto()
+    PANELS = auto()
 
 
 def bench(
@@ -59,9 +60,13 @@ def bench(
         ):
             if name in wanted:
                 done.append(measure(quick, say))
-        if wanted & {Name.FLAT, Name.PSQL}:
-            done += flat_and_psql(
-                quick, say, flat=Name.FLAT in wanted, psql=Name.PSQL in wanted
+        if wanted & {Name.FLAT, Name.PSQL, Name.PANELS}:
+            done += flat_and_questions(
+                quick,
+                say,
+                flat=Name.FLAT in wanted,
+                psql=Name.PSQL in wanted,
+                panels=Name.PANELS in wanted,
             )
     finally:
         if done:

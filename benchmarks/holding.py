@@ -8,6 +8,7 @@ from statistics import linear_regression, median
 from psycopg import sql
 
 from benchmarks.findings import Section, percentile
+from benchmarks.panels import ask_panels
 from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged, used_between
 from generator import Delivery
@@ -33,8 +34,8 @@ TARGET = 0.010
 """Seconds for ``last_hour_sources``."""
 
 
-def flat_and_psql(
-    quick: bool, say: Callable[[str], None], *, flat: bool, psql: bool
+def flat_and_questions(
+    quick: bool, say: Callable[[str], None], *, flat: bool, psql: bool, panels: bool
 ) -> Iterator[Section]:
     """Fill a fresh stack with the past hour at 1,000 events/s, then ask.
 
@@ -47,6 +48,8 @@ def flat_and_psql(
     psql: with the generator going on at 1,000 events/s, each relation is read 200
     times, in turns, spread over two minutes since what is read depends on the second
     of the minute: plain statements, as psql sends them, timed until all rows are here.
+
+    panels: likewise the query of each of the dashboards' panels, 60 times in a minute.
     """
     minutes, chunk = (3, CHUNK // 5) if quick else (60, CHUNK)
     with staged() as stage:
@@ -56,6 +59,8 @@ def flat_and_psql(
             yield section
         if psql:
             yield _ask(stage, 40 if quick else 200, 10 if quick else 120, say)
+        if panels:
+            yield ask_panels(stage, 10 if quick else 60, 10 if quick else 60, say)
 
 
 def _fill(

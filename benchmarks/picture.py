@@ -39,7 +39,10 @@ BLUE, ORANGE, GREY = "#0969da", "#bc4c00", "#8c959f"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Write the picture of what was measured, as SVG whose letters are outlines."""
+    """Write the picture of what was measured, as SVG whose letters are outlines.
+
+    There is none of sections that are not drawn.
+    """
     panels: dict[str, Callable[[Axes, dict[str, Any]], None]] = {
         "throughput": _throughput,
         "latency": _latency,
@@ -48,6 +51,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
         "psql": _psql,
     }
     drawn = [name for name in panels if name in results]
+    if not drawn:
+        return
     with plt.rc_context(STYLE):
         figure, _ = plt.subplots(
             len(drawn), 1, figsize=(8, 2.2 * len(drawn)), layout="constrained"

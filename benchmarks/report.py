@@ -61,7 +61,7 @@ def save(sections: Iterable[Section], directory: Path) -> list[Path]:
         ) from error
     except msgspec.DecodeError as error:
         raise HomeError(f"{file} is damaged ({error}): delete it") from error
-    return [file, picture]
+    return [path for path in (file, picture) if path.exists()]
 
 
 def _compact(results: dict[str, Any]) -> bytes:
