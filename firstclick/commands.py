@@ -283,6 +283,26 @@ def expire(
             keep_expiring(place, Stop(), logging.getLogger("expire"), seconds)
 
 
+@app.command()
+def deploy() -> None:
+    """Deploy the models on Materialize beside those that are read, then swap them."""
+    from firstclick import rollout
+
+    rollout.deploy(Settings.load(), _say)
+
+
+@app.command()
+def repair() -> None:
+    """Heal sources that messages without a key have stopped, on Materialize."""
+    from firstclick.repair import repair as heal
+    from firstclick.repair import require_materialize
+
+    settings = Settings.load()
+    require_materialize(settings)
+    if not heal(_place(settings), _say):
+        _say("No source is stopped.")
+
+
 def _place(settings: Settings) -> "Place":
     """The servers that the settings name, else those of the stack that runs."""
     from firstclick import stack

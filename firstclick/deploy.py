@@ -131,7 +131,7 @@ class Deployer:
         output, _ = self._process.communicate()
         if self._process.returncode != 0:
             raise DeploymentError(
-                f"dbt failed: {_complaint(output.splitlines())}; see "
+                f"dbt failed: {complaint(output.splitlines())}; see "
                 f"{self.home.logs / _LOG}"
             )
 
@@ -170,7 +170,8 @@ def _files(part: Path) -> Iterable[Path]:
     return sorted(file for file in part.rglob("*") if file.is_file())
 
 
-def _complaint(lines: list[str]) -> str:
+def complaint(lines: list[str]) -> str:
+    """The first thing that dbt complained about in its output, else its last words."""
     text = [re.sub(r"^\d\d:\d\d:\d\d\s*", "", line).strip() for line in lines]
     text = [line for line in text if line]
     for number, line in enumerate(text):

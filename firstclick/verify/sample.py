@@ -102,6 +102,11 @@ ENGINES = {
 }
 
 
+def sources_of(schema: str, engine: Engine) -> str:
+    """The schema of sources and reference data, which a deployment leaves alone."""
+    return schema.removesuffix("_dbt_deploy") + engine.sources_suffix
+
+
 class Sample:
     """Takes samples within a transaction that the caller began.
 
@@ -119,7 +124,7 @@ class Sample:
     ) -> None:
         self._connection = connection
         self._schema = schema
-        self._sources = schema + engine.sources_suffix
+        self._sources = sources_of(schema, engine)
         self._engine = engine
         self._size = size
         self._seed = seed

@@ -15,7 +15,7 @@ from firstclick.errors import ServerError
 from firstclick.settings import Settings
 from firstclick.verify.findings import Finding, Verification, in_utc
 from firstclick.verify.recompute import Model, recompute, snapshot
-from firstclick.verify.sample import ENGINES, Engine, Sample
+from firstclick.verify.sample import ENGINES, Engine, Sample, sources_of
 
 OnFinding = Callable[[Finding], None]
 
@@ -88,7 +88,7 @@ def _moment(
         if engine.first is not None:
             names = {
                 "schema": sql.Identifier(schema),
-                "sources": sql.Identifier(schema + engine.sources_suffix),
+                "sources": sql.Identifier(sources_of(schema, engine)),
             }
             connection.execute(sql.SQL(engine.first).format(**names))
         yield connection, None

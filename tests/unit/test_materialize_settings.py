@@ -1,0 +1,57 @@
+"""What Materialize's commands need is said before anything is done."""
+
+import pytest
+
+from firstclick.errors import ServerError, SettingsError
+from firstclick.repair import require_materialize
+from firstclick.rollout import deploy
+from firstclick.settings import Settings
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+
+
+def settings(**values: str) -> Settings:
+    return Settings.load().model_copy(update={"target": "materialize", **values})
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COMPUTE", "SERVING"):
+        monkeypatch.setenv(f"FIRSTCLICK_{name}_CLUSTER", name.lower())
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"target": "embedded"}, "FIRSTCLICK_TARGET"),
+        ({}, "DATABASE_URL"),
+        ({"database_url": NOWHERE}, "FIRSTCLICK_COMPUTE_CLUSTER"),
+    ],
+)
+def test_what_a_deployment_needs_is_named(values: dict[str, str], word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        deploy(settings(**values), print)
+
+
+def test_a_cluster_is_named_by_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTCLICK_COMPUTE_CLUSTER", "a; drop cluster b")
+    with pytest.raises(SettingsError, match="FIRSTCLICK_COMPUTE_CLUSTER"):
+        deploy(settings(database_url=NOWHERE), print)
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_materialize_that_does_not_answer_is_named() -> None:
+    with pytest.raises(ServerError, match="DATABASE_URL"):
+        deploy(settings(database_url=NOWHERE), print)
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"target": "embedded"}, "FIRSTCLICK_TARGET"),
+        ({"database_url": NOWHERE}, "KAFKA_BOOTSTRAP_SERVERS"),
+    ],
+)
+def test_what_a_repair_needs_is_named(values: dict[str, str], word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        require_materialize(settings(**values))
