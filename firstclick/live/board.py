@@ -26,6 +26,9 @@ INTERVAL = 1.0
 SHARE = 0.5
 """Of one connection's time that all panels together may take."""
 
+LONGEST_REST = 15.0
+"""Seconds that a slow panel is left alone at most."""
+
 SPAN = "span"
 """The variable that a viewer may choose."""
 
@@ -59,8 +62,8 @@ class Source(Asking):
             self.slot.publish(await self._values())
         # On a common beat, so that the panels of a page change together
         now = asyncio.get_running_loop().time()
-        rested = now + self._seconds * self._board.asking / SHARE
-        return (math.floor(rested / INTERVAL) + 1) * INTERVAL - now
+        rest = min(self._seconds * self._board.asking / SHARE, LONGEST_REST)
+        return (math.floor((now + rest) / INTERVAL) + 1) * INTERVAL - now
 
     async def _values(self) -> Values:
         try:

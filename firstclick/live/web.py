@@ -22,7 +22,7 @@ from firstclick.dashboards.model import Custom
 from firstclick.live import page
 from firstclick.live.assets import STATIC, ECharts
 from firstclick.live.board import SPAN, Board
-from firstclick.live.guard import Guard
+from firstclick.live.guard import HEALTH, Guard
 
 _SILENCE = 3.0
 """Seconds after which a stream without news says that it is alive."""
@@ -92,7 +92,7 @@ def application(board: Board, host: str, port: int, token: str | None) -> Starle
         ("/d/{uid}", site.page),
         ("/d/{uid}/grid.css", site.grid),
         ("/d/{uid}/values", site.values),
-        ("/health", site.health),
+        (HEALTH, site.health),
         ("/vendor/echarts/{version}/{name}", echarts.serve),
     ]
     return Starlette(

@@ -1,0 +1,85 @@
+"""A shop's pipeline with servers of its own to kill, its live page, and a browser."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "integration"))
+
+from browsing import Site, Visit
+from pipeline import Pipeline
+from playwright.sync_api import Browser, sync_playwright
+
+from firstclick import stack as stacks
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from generator import generate
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+
+
+@pytest.fixture(scope="session")
+def shop(make_home: Callable[[], Path]) -> Stack:
+    settings = Settings.load().model_copy(update={"home": make_home()})
+    stack = stacks.start(settings, detach=False).stack
+    generate(
+        stack.bootstrap_servers,
+        rate=0.5,
+        duration=1,
+        mess=0.05,
+        backfill_hours=2,
+        seed=6,
+    )
+    return stack
+
+
+@pytest.fixture(scope="session")
+def pipeline(shop: Stack) -> Iterator[Pipeline]:
+    pipeline = Pipeline(shop)
+    pipeline.settle()
+    yield pipeline
+    pipeline.close()
+
+
+@pytest.fixture(scope="session")
+def site(
+    pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The live page as a process."""
+    with Site(pipeline.stack, tmp_path_factory.mktemp("live") / "log") as site:
+        yield site
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH: apt install chromium")
+    with sync_playwright() as playwright:
+        # As root it has no sandbox
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Visit]]:
+    """Opens pages; in the end none may have complained of anything."""
+    visits: list[Visit] = []
+
+    def open_page(path: str = "/d/firstclick-insights", **context: Any) -> Visit:
+        address = path if path.startswith("http") else site.url + path
+        visits.append(Visit(browser, address, **context))
+        return visits[-1]
+
+    yield open_page
+    for each in visits:
+        each.close()
+    assert [line for each in visits for line in each.complaints] == []
