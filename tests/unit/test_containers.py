@@ -1,0 +1,61 @@
+"""docker-compose.yml and the workflow, as far as they can be read without Docker."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from firstclick.deploy import PROJECT
+
+COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+PROFILES = ("materialize", "risingwave")
+
+
+def of_profile(profile: str) -> dict[str, Any]:
+    return {name: s for name, s in SERVICES.items() if profile in s["profiles"]}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_whole(profile: str) -> None:
+    services = of_profile(profile)
+    for parts in ("kafka", "topics", "generator", "deploy", "expire", "grafana"):
+        assert any(name.startswith(parts) for name in services), parts
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            assert needed in services, name
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in services[needed], needed
+            else:
+                assert how["condition"] == "service_completed_successfully"
+                assert "restart" not in services[needed]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned_and_its_ports_are_this_machines(name: str) -> None:
+    service = SERVICES[name]
+    if "build" not in service:
+        _, version = service["image"].rsplit(":", 1)
+        assert version.strip("v")[0].isdigit()
+    for port in service.get("ports", []):
+        assert port.startswith("127.0.0.1:")
+    for volume in service.get("volumes", []):
+        source = volume.split(":")[0]
+        assert source in COMPOSE["volumes"] or (PROJECT / source).exists()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles_differ_in_the_engine_alone(profile: str) -> None:
+    other = next(name for name in PROFILES if name != profile)
+    assert {name.replace(profile, "engine") for name in of_profile(profile)} == {
+        name.replace(other, "engine") for name in of_profile(other)
+    }
+
+
+def test_the_workflow_names_services_and_scripts_that_there_are() -> None:
+    jobs = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text())["jobs"]
+    for engine in jobs["conformance"]["strategy"]["matrix"]["engine"]:
+        assert engine in SERVICES
+        assert f"conformance-{engine}" in SERVICES
+    assert {"run": "scripts/test"} in jobs["test"]["steps"]
+    assert (PROJECT / "scripts/test").exists()
