@@ -33,17 +33,13 @@
     {{ newest_messages('null::numeric') }}
 {%- endmacro %}
 
+{#- By the minute: to the millisecond it would take the time of each message kept. -#}
 {% macro newest_messages(freshness) -%}
-    {% for topic, messages in {
-        'clicks': ref('typed_clicks'),
-        'purchases': ref('checked_purchases'),
-    }.items() %}
     select
-        '{{ topic }}' as topic,
-        max(kafka_time) as newest_kafka_time,
+        topic,
+        max(minute) as newest_kafka_time,
         null::bigint as lag_messages,
         {{ freshness }} as freshness_seconds
-    from {{ messages }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    from {{ ref('minute_messages') }}
+    group by topic
 {%- endmacro %}

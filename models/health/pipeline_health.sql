@@ -12,15 +12,7 @@ event_counts as (
 ),
 
 newest as (
-    select
-        'clicks' as topic,
-        max(click_time) as newest_event_time
-    from {{ ref('stg_clicks') }}
-    union all
-    select
-        'purchases' as topic,
-        max(purchase_time) as newest_event_time
-    from {{ ref('stg_purchases') }}
+    select * from {{ ref('newest_events') }}
 )
 
 select
