@@ -7,7 +7,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -158,11 +158,14 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
                         sql.Identifier(settings.schema_name + suffix)
                     )
                 )
+            reader = sql.Identifier(reader_of(settings.schema_name))
+            if settings.target == "materialize":
+                # What it may use outside the schemas: else it can't be dropped
+                with suppress(psycopg.errors.UndefinedObject):
+                    connection.execute(sql.SQL("drop owned by {}").format(reader))
             kind = "user" if settings.target == "risingwave" else "role"
             connection.execute(
-                sql.SQL("drop {} if exists {}").format(
-                    sql.SQL(kind), sql.Identifier(reader_of(settings.schema_name))
-                )
+                sql.SQL("drop {} if exists {}").format(sql.SQL(kind), reader)
             )
 
 
