@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -254,6 +255,27 @@ def generate(
         f"{progress.late:,} of them late; {progress.malformed:,} malformed, "
         f"{progress.duplicated:,} sent twice; {progress.seconds:.1f} s"
     )
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+) -> None:
+    """Write the pipeline into a file, while events flow."""
+    from firstclick.backup import backup
+
+    backup(Settings.load(), file)
+    _say(f"Written: {file}, {file.stat().st_size / 1e6:,.1f} MB")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that backup has written.")],
+) -> None:
+    """Fill a home that has no events yet from a backup."""
+    from firstclick.backup import restore
+
+    _say(f"{restore(Settings.load(), file)}: start it with `firstclick up`")
 
 
 @app.command()

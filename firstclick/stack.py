@@ -125,9 +125,14 @@ def start(
 
 
 @contextlib.contextmanager
-def up(settings: Settings, on_step: OnStep = lambda step: None) -> Iterator[Started]:
+def up(
+    settings: Settings,
+    on_step: OnStep = lambda step: None,
+    *,
+    servers_only: bool = False,
+) -> Iterator[Started]:
     """The stack for as long as the block runs; one that was up already stays up."""
-    started = start(settings, detach=False, on_step=on_step)
+    started = start(settings, detach=False, servers_only=servers_only, on_step=on_step)
     try:
         yield started
     finally:

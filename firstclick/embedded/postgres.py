@@ -108,7 +108,9 @@ class Postgres:
     def database_url(self) -> str:
         """With the password of the role firstclick."""
         password = quote(self.home.password("postgres"), safe="")
-        return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+        place = f"127.0.0.1:{self.port}/{DATABASE}"
+        # Without TLS, which Grafana would ask for unless told
+        return f"postgresql://{ROLE}:{password}@{place}?sslmode=disable"
 
     def prepare(self, stopping: threading.Event) -> Command:
         """Make the data directory once, end what a killed supervisor left behind.

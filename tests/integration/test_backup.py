@@ -1,0 +1,103 @@
+"""A pipeline that was lost is had back from its backup, and goes on from there."""
+
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pipeline import Pipeline
+
+from firstclick import stack as stacks
+from firstclick.backup import backup, restore
+from firstclick.errors import HomeError, ServerError
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from generator import generate
+
+pytestmark = pytest.mark.timeout(300)
+
+RELATIONS = (
+    "checkouts",
+    "minute_categories",
+    "minute_genders",
+    "minute_payment_failures",
+    "minute_revenue",
+    "minute_sources",
+    "purchase_first_clicks",
+    "stg_clicks",
+    "stg_purchases",
+)
+
+
+def rows(pipeline: Pipeline) -> dict[str, set[object]]:
+    return {
+        relation: set(pipeline.query(f"select * from {relation}"))  # type: ignore[arg-type]
+        for relation in RELATIONS
+    }
+
+
+def test_a_destroyed_home_is_restored_and_goes_on(
+    make_home: Callable[[], Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "shop.backup"
+    settings = Settings.load().model_copy(update={"home": make_home()})
+    with stacks.up(settings) as started:
+        stack = started.stack
+        generate(stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.5)
+        pipeline = Pipeline(stack)
+        pipeline.settle()
+        before = rows(pipeline)
+        published = pipeline.published()
+        backup(settings, file)
+        with pytest.raises(HomeError, match="runs, expected it stopped"):
+            restore(settings, file)
+        pipeline.close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+    # The same Kafka is read on, another one from its beginning
+    with pytest.raises(HomeError, match="holds clicks already"):
+        restore(settings, file)
+    shutil.rmtree(settings.home)
+    settings.home.mkdir()
+    assert "from its beginning" in restore(settings, file)
+
+    with stacks.up(settings) as started:
+        pipeline = Pipeline(started.stack)
+        pipeline.settle()
+        assert rows(pipeline) == before
+        assert pipeline.published() == published
+        generate(
+            started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.1
+        )
+        gone = next(iter(before["purchase_first_clicks"]))
+        assert isinstance(gone, tuple)
+        pipeline.send("purchases", gone[0].encode(), None)
+        pipeline.settle()
+        assert pipeline.differences() == {}
+        after = rows(pipeline)
+        assert gone not in after["purchase_first_clicks"]
+        assert len(after["stg_clicks"]) > len(before["stg_clicks"])
+        assert before["stg_clicks"] < after["stg_clicks"]
+        pipeline.close()
+
+
+def test_a_backup_of_nothing_and_from_nothing_is_one_clear_error(
+    servers: Stack, make_home: Callable[[], Path], tmp_path: Path
+) -> None:
+    settings = Settings.load().model_copy(update={"home": make_home()})
+    with pytest.raises(ServerError, match="nothing runs in"):
+        backup(settings, tmp_path / "shop.backup")
+    with pytest.raises(HomeError, match="is not there, expected a file"):
+        restore(settings, tmp_path / "shop.backup")
+    given = settings.model_copy(
+        update={
+            "database_url": servers.database_url,
+            "kafka_bootstrap_servers": servers.bootstrap_servers,
+            "schema_name": "restored",
+        }
+    )
+    (tmp_path / "shop.backup").write_text("no backup")
+    with pytest.raises(ServerError, match="not appear to be"):
+        restore(given, tmp_path / "shop.backup")
