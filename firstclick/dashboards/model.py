@@ -13,9 +13,6 @@ from msgspec import UNSET, Meta, UnsetType
 COLUMNS = 24
 """The grid's width."""
 
-DATA_SOURCE = "firstclick"
-"""The data source's uid."""
-
 Unit = Literal["none", "string", "locale", "percentunit", "s", "bytes", "dateTimeAsIso"]
 """`locale`: a number with thousands separators; `percentunit`: a share, 1 is 100 %."""
 

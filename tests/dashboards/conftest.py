@@ -45,7 +45,7 @@ def reader(shop: Stack) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def twins(stack: Stack) -> Iterator[Twin]:
     twin = Twin(stack.database_url, stack.schema_name, "empty_twin")
     yield twin

@@ -1,7 +1,10 @@
 """What Grafana is started with, and what its alert rules make of a shop's state."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,9 @@ from test_definitions import MISSING_SOMEWHERE
 from twin import Twin
 
 from firstclick.dashboards import DIRECTORY, Dashboard
-from firstclick.dashboards.model import DATA_SOURCE
 from firstclick.stack import Stack
 
+DATA_SOURCE = "firstclick"
 ROOT = DIRECTORY.parents[1]
 PROVISIONING = ROOT / "grafana" / "provisioning"
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -44,7 +47,7 @@ RULES = {rule["uid"]: rule for rule in GROUP["rules"]}
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
-def test_it_takes_exactly_the_variables_that_are_documented() -> None:
+def test_it_takes_exactly_the_variables_that_are_documented(shop: Stack) -> None:
     found = {
         name
         for path in PROVISIONING.rglob("*.yaml")
@@ -54,6 +57,18 @@ def test_it_takes_exactly_the_variables_that_are_documented() -> None:
     readme = (ROOT / "grafana" / "README.md").read_text()
     table = readme.split("| variable |")[1].split("\n\n")[0]
     assert found == set(re.findall(r"`([A-Z_]+)`", table))
+    printed = subprocess.run(
+        [Path(sys.executable).with_name("firstclick"), "env", "--role", "grafana"],
+        env={**os.environ, "FIRSTCLICK_HOME": str(shop.home)},
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    # What is not the pipeline's: where Grafana looks, and whether there is TLS
+    assert found - set(re.findall(r"^(\w+)=", printed, re.MULTILINE)) <= {
+        "GF_PATHS_PROVISIONING",
+        "PGSSLMODE",
+    }
 
 
 def test_the_data_source_is_the_one_of_the_panels() -> None:
@@ -333,7 +348,7 @@ def test_the_runbooks_queries_run(shop: Stack) -> None:
     queries = [
         words[3] for words in commands(RUNBOOK) if words[:2] == ["firstclick", "psql"]
     ]
-    assert len(queries) >= 7
+    assert len(queries) >= 6
     with psycopg.connect(shop.database_url, autocommit=True) as owner:
         owner.execute("set search_path to firstclick")
         for query in queries:
