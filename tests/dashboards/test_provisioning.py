@@ -64,11 +64,8 @@ def test_it_takes_exactly_the_variables_that_are_documented(shop: Stack) -> None
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
-    # What is not the pipeline's: where Grafana looks, and whether there is TLS
-    assert found - set(re.findall(r"^(\w+)=", printed, re.MULTILINE)) <= {
-        "GF_PATHS_PROVISIONING",
-        "PGSSLMODE",
-    }
+    missing = found - set(re.findall(r"^(\w+)=", printed, re.MULTILINE))
+    assert missing == {"GF_PATHS_PROVISIONING"}
 
 
 def test_the_data_source_is_the_one_of_the_panels() -> None:
