@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
@@ -71,11 +74,8 @@ class Lane:
             connection = await self._connected()
             start = time.monotonic()
             try:
-                async with asyncio.timeout(self._limit + _GRACE):
-                    cursor = await connection.execute(statement)
-                    frame = read(cursor, await cursor.fetchall())
-            except TimeoutError as error:
-                raise await self._lost("no answer") from error
+                cursor = await self._execute(connection, statement)
+                frame = read(cursor, await cursor.fetchall())
             except psycopg.Error as error:
                 if connection.closed:
                     raise await self._lost(error) from error
@@ -112,13 +112,25 @@ class Lane:
                 keepalives_interval=5,
                 keepalives_count=3,
             )
-            await self._connection.execute(
-                f"set statement_timeout = '{self._limit * 1000:.0f}ms'"
+            await self._execute(
+                self._connection,
+                f"set statement_timeout = '{self._limit * 1000:.0f}ms'",
             )
         except psycopg.Error as error:
             raise await self._lost(error) from error
         self._backoff.succeeded()
         return self._connection
+
+    async def _execute(
+        self, connection: psycopg.AsyncConnection, statement: str
+    ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        silence = asyncio.get_running_loop().call_later(
+            self._limit + _GRACE, _hang_up, connection
+        )
+        try:
+            return await connection.execute(statement)
+        finally:
+            silence.cancel()
 
     async def _lost(self, reason: object) -> Away:
         await self.close()
@@ -140,6 +152,12 @@ class Lane:
                 words = f"The database refused the query (SQLSTATE {error.sqlstate})."
         self._log.warning("a panel's query failed: %s", one_line(error))
         return Failed(words, seconds)
+
+
+def _hang_up(connection: psycopg.AsyncConnection) -> None:
+    # Cancelling would wait for the server, which may stand still
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 class Database:

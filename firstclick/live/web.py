@@ -1,9 +1,11 @@
 """What a browser may ask for: pages, files, values, and how we do."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,6 +18,7 @@ from starlette.responses import (
 )
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from firstclick.dashboards import Dashboard
 from firstclick.dashboards.model import Custom
@@ -28,6 +31,14 @@ _SILENCE = 3.0
 """Seconds after which a stream without news says that it is alive."""
 
 _SEND_SECONDS = 20
+
+
+class _Stream(EventSourceResponse):
+    """A stream that ends when its reader takes nothing for a while."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(SendTimeoutError):
+            await super().__call__(scope, receive, send)
 
 
 class Site:
@@ -65,7 +76,7 @@ class Site:
                 async for message in watcher.messages(_SILENCE):
                     yield message
 
-        return EventSourceResponse(messages(), ping=0, send_timeout=_SEND_SECONDS)
+        return _Stream(messages(), ping=0, send_timeout=_SEND_SECONDS)
 
     async def health(self, request: Request) -> Response:
         body = msgspec.json.encode(self._board.counts)

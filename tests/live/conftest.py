@@ -40,8 +40,9 @@ def shop(make_home: Callable[[], Path]) -> Stack:
     return stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pipeline(shop: Stack) -> Iterator[Pipeline]:
+    """Connected anew, since a module may have killed servers."""
     pipeline = Pipeline(shop)
     pipeline.settle()
     yield pipeline
@@ -49,11 +50,9 @@ def pipeline(shop: Stack) -> Iterator[Pipeline]:
 
 
 @pytest.fixture(scope="session")
-def site(
-    pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(shop: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The live page as a process."""
-    with Site(pipeline.stack, tmp_path_factory.mktemp("live") / "log") as site:
+    with Site(shop, tmp_path_factory.mktemp("live") / "log") as site:
         yield site
 
 

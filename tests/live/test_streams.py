@@ -72,13 +72,15 @@ def standing_still(pipeline: Pipeline) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_who_comes_late_gets_the_last_values_at_once(
+def test_who_comes_while_the_database_stands_still_gets_the_last_values(
     pipeline: Pipeline, site: Site
 ) -> None:
     with Viewer(site.port, INSIGHTS.uid) as early:
         early.panels(2 * len(PANELS))
         with standing_still(pipeline), Viewer(site.port, INSIGHTS.uid) as late:
             messages = late.panels(len(PANELS))
+            news = iter(late.next, None)
+            assert any(name == "pulse" and now["state"] == "away" for name, now in news)
     assert {message["panel"] for message in messages} == PANELS
 
 

@@ -40,13 +40,15 @@ export class Bars extends Chart {
     const value = {
       type: "value",
       min,
-      max,
-      axisLabel: { ...this.axisText(), formatter: (number) => short(number, unit) },
-      splitLine: { lineStyle: { color: token("line") } },
+      // Lying bars may take all the room that their values leave
+      max: max ?? (lying ? "dataMax" : undefined),
+      axisLabel: { ...this.axisText(), formatter: (number) => short(number, unit), showMaxLabel: !lying },
+      splitLine: { lineStyle: { color: token("line") }, showMaxLine: !lying },
       splitNumber: Math.max(2, Math.floor(lying ? this.canvas.clientWidth / 130 : this.canvas.clientHeight / 60)),
     };
     const label = this.label(shown, lying, thickness);
     this.set({
+      animation: this.isFar(shown),
       grid: {
         left: 4,
         right: lying ? label.room : 6,
@@ -63,6 +65,15 @@ export class Bars extends Chart {
       },
       series: shown.map(({ bar, colour }) => this.drawn(bar, colour, lying, thickness, label)),
     });
+  }
+
+  /** Whether any bar moves by more than a step too small to see: that costs frames. */
+  isFar(shown) {
+    const now = shown.flatMap(({ bar }) => bar.values);
+    const before = this.last ?? [];
+    this.last = now;
+    const largest = Math.max(...now);
+    return now.some((value, at) => Math.abs(value - (before[at] ?? 0)) > largest / 100);
   }
 
   /** How thick a bar is, in px. */

@@ -65,12 +65,12 @@ export class Chart {
   set(options) {
     this.chart.setOption(
       {
-        animation: !still.matches,
         animationDuration: 0,
         animationDurationUpdate: 350,
         animationEasingUpdate: "cubicOut",
         textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
         ...options,
+        animation: Boolean(options.animation) && !still.matches,
       },
       { replaceMerge: ["series"] },
     );

@@ -46,7 +46,6 @@ export class Lines extends Chart {
     const { axisSoftMin, axisLabel } = fieldConfig.defaults.custom;
     const [from, to] = range();
     this.set({
-      animation: false,
       grid: { left: 4, right: 10, top: axisLabel ? 28 : 10, bottom: 2, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       xAxis: {
         type: "time",
