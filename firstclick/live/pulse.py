@@ -13,13 +13,16 @@ from firstclick.live.database import Away, Database, Failed
 STALE_SECONDS = 5.0
 """From this freshness on what is shown counts as old."""
 
+_STANDING_SECONDS = 10.0
+"""After which nothing is read: a large batch takes some seconds."""
+
 _QUIET_SECONDS = 60
 _INTERVAL = 1.0
 
 State = Literal["live", "behind", "stopped", "away"]
 
 _HEALTH = sql.SQL(
-    "select max(freshness_seconds)::float8, sum(lag_messages)::float8,"
+    "select max(freshness_seconds)::float8, sum(lag_messages)::bigint,"
     " extract(epoch from now() - max(newest_event_time))::float8,"
     " max(newest_kafka_time)"
     " from {}.pipeline_health"
@@ -48,7 +51,7 @@ class Pulse(Asking):
         self._database = database
         self._statement = _HEALTH.format(sql.Identifier(schema)).as_string()
         self._newest: int | None = None
-        self._answered = time.monotonic()
+        self._moved = self._answered = time.monotonic()
 
     async def ask(self) -> float:
         self.slot.publish(await self._look())
@@ -63,9 +66,10 @@ class Pulse(Asking):
             return Life("stopped")
         self._answered = time.monotonic()
         freshness, lag, quiet, newest = frame.rows[0]
-        reads = newest != self._newest
-        self._newest = newest
+        if newest != self._newest:
+            self._newest, self._moved = newest, self._answered
         if freshness is None or freshness < STALE_SECONDS:
             old = quiet is not None and quiet >= _QUIET_SECONDS
             return Life("live", quiet=60 * int(quiet // 60) if old else None)
+        reads = lag != 0 and self._answered - self._moved < _STANDING_SECONDS
         return Life("behind" if reads else "stopped", round(freshness), lag)
