@@ -6,7 +6,7 @@ import { short } from "./format.js";
 import { coloursOf, fields } from "./frame.js";
 import { token } from "./theme.js";
 
-/** Below this width of a group, upright bars lie down: their names need room. */
+/** Below this width of a group, in px, upright bars lie down: their names need room. */
 const UPRIGHT = 56;
 
 const pen = document.createElement("canvas").getContext("2d");
@@ -17,63 +17,72 @@ export class Bars extends Chart {
     const all = fields(this.message, fieldConfig);
     const names = all.find(({ name }) => name === options.xField);
     const bars = all.filter((field) => field !== names && field.kind === "number");
-    const colours = coloursOf(bars);
-    this.showLegend(bars, colours);
+    const shown = this.choose(bars, coloursOf(bars));
     this.showValues(
       [names, ...bars].map(({ label }) => label),
-      names.values.map((name, at) => [names.text(name), ...bars.map((bar) => bar.text(bar.values[at]))]),
+      names.values.map((name, at) => [
+        names.text(name),
+        ...bars.map((bar) => bar.text(bar.values[at])),
+      ]),
     );
-    const shown = bars.map((bar, at) => ({ bar, colour: colours[at] })).filter(({ bar }) => !this.hidden.has(bar.name));
-    const lying = options.orientation === "horizontal" || this.canvas.clientWidth / names.values.length < UPRIGHT;
-    const thickness = this.thickness(names.values.length, shown.length, lying);
-    const labels = names.values.map((value) => cut(names.text(value), options.xTickLabelMaxLength));
-    const category = {
+    const groups = names.values.length;
+    const lying =
+      options.orientation === "horizontal" || this.canvas.clientWidth / groups < UPRIGHT;
+    const thickness = this.thickness(groups, shown.length, lying);
+    const label = this.label(shown, lying, thickness);
+    const category = this.categoryAxis(names, lying);
+    const value = this.valueAxis(lying);
+    this.set({
+      animation: this.isFar(shown),
+      grid: this.room(lying ? 2 : 22, lying ? label.room : 6),
+      xAxis: lying ? value : category,
+      yAxis: lying ? category : value,
+      tooltip: this.tooltip(([{ dataIndex }]) =>
+        tip(names.text(names.values[dataIndex]), entries(shown, dataIndex)),
+      ),
+      series: shown.map(({ field, colour }) =>
+        this.drawn(field, colour, lying, thickness, label),
+      ),
+    });
+  }
+
+  categoryAxis(names, lying) {
+    const { xTickLabelMaxLength } = this.panel.options;
+    return {
       type: "category",
-      data: labels,
+      data: names.values.map((value) => cut(names.text(value), xTickLabelMaxLength)),
       inverse: lying,
-      axisLabel: { ...this.axisText(), color: token("text"), fontSize: 12, interval: 0, hideOverlap: false },
+      axisLabel: { ...this.axisText(), color: token("text"), interval: 0, hideOverlap: false },
       axisLine: { show: !lying, lineStyle: { color: token("line-strong") } },
       axisTick: { show: false },
       axisPointer: { type: "shadow", shadowStyle: { color: token("hover") } },
     };
-    const { min, max, unit } = fieldConfig.defaults;
-    const value = {
+  }
+
+  valueAxis(lying) {
+    const { min, max, unit } = this.panel.fieldConfig.defaults;
+    const { clientWidth, clientHeight } = this.canvas;
+    return {
       type: "value",
       min,
       // Lying bars may take all the room that their values leave
       max: max ?? (lying ? "dataMax" : undefined),
-      axisLabel: { ...this.axisText(), formatter: (number) => short(number, unit), showMaxLabel: !lying },
+      axisLabel: {
+        ...this.axisText(),
+        formatter: (number) => short(number, unit),
+        showMaxLabel: !lying,
+      },
       splitLine: { lineStyle: { color: token("line") }, showMaxLine: !lying },
-      splitNumber: Math.max(2, Math.floor(lying ? this.canvas.clientWidth / 130 : this.canvas.clientHeight / 60)),
+      splitNumber: Math.max(2, Math.floor(lying ? clientWidth / 130 : clientHeight / 60)),
     };
-    const label = this.label(shown, lying, thickness);
-    this.set({
-      animation: this.isFar(shown),
-      grid: {
-        left: 4,
-        right: lying ? label.room : 6,
-        top: lying ? 2 : 22,
-        bottom: 2,
-        outerBoundsMode: "same",
-        outerBoundsContain: "axisLabel",
-      },
-      xAxis: lying ? value : category,
-      yAxis: lying ? category : value,
-      tooltip: {
-        ...this.tooltip(),
-        formatter: ([{ dataIndex }]) => tip(names.text(names.values[dataIndex]), entries(shown, dataIndex)),
-      },
-      series: shown.map(({ bar, colour }) => this.drawn(bar, colour, lying, thickness, label)),
-    });
   }
 
-  /** Whether any bar moves by more than a step too small to see: that costs frames. */
+  /** Whether any bar moves by more than can hardly be seen: moving costs frames. */
   isFar(shown) {
-    const now = shown.flatMap(({ bar }) => bar.values);
     const before = this.last ?? [];
-    this.last = now;
-    const largest = Math.max(...now);
-    return now.some((value, at) => Math.abs(value - (before[at] ?? 0)) > largest / 100);
+    this.last = shown.flatMap(({ field }) => field.values);
+    const largest = Math.max(...this.last);
+    return this.last.some((value, at) => Math.abs(value - (before[at] ?? 0)) > largest / 100);
   }
 
   /** How thick a bar is, in px. */
@@ -81,32 +90,38 @@ export class Bars extends Chart {
     const { groupWidth, barWidth, stacking } = this.panel.options;
     const length = lying ? this.canvas.clientHeight - 24 : this.canvas.clientWidth - 48;
     const beside = stacking === "normal" ? 1 : Math.max(bars, 1);
-    return Math.min((length / groups) * groupWidth / beside * barWidth, lying ? 34 : 96);
+    return Math.min((((length / groups) * groupWidth) / beside) * barWidth, lying ? 34 : 96);
   }
 
   /** Whether the values fit beside the bars: in full, short, or not. */
   label(shown, lying, thickness) {
     const { showValue } = this.panel.options;
-    pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
-    const widest = (text) =>
-      Math.max(0, ...shown.flatMap(({ bar }) => bar.values.map((value) => pen.measureText(text(bar, value)).width)));
-    const full = (bar, value) => bar.text(value);
-    const brief = (bar, value) => short(value ?? 0, bar.unit);
     if (showValue === "never") return { show: false, room: 12 };
-    if (lying) return { show: showValue === "always" || thickness >= 11, text: full, room: widest(full) + 14 };
+    const always = showValue === "always";
+    pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    const full = (field, value) => field.text(value);
+    const brief = (field, value) => short(value ?? 0, field.unit);
+    const widest = (text) =>
+      Math.max(
+        0,
+        ...shown.flatMap(({ field }) =>
+          field.values.map((value) => pen.measureText(text(field, value)).width),
+        ),
+      );
+    if (lying) return { show: always || thickness >= 11, text: full, room: widest(full) + 14 };
     const text = widest(full) <= thickness + 6 ? full : brief;
-    return { show: showValue === "always" || widest(text) <= thickness + 14, text, room: 12 };
+    return { show: always || widest(text) <= thickness + 14, text };
   }
 
-  drawn(bar, colour, lying, thickness, { show, text }) {
+  drawn(field, colour, lying, thickness, { show, text }) {
     const { barRadius, barWidth, groupWidth, stacking } = this.panel.options;
-    const { fillOpacity, lineWidth } = bar.config.custom;
+    const { fillOpacity, lineWidth } = field.config.custom;
     const round = Math.max(2, barRadius * thickness);
     return {
-      id: bar.name,
-      name: bar.label,
+      id: field.name,
+      name: field.label,
       type: "bar",
-      data: bar.values,
+      data: field.values,
       stack: stacking === "normal" ? "A" : undefined,
       barWidth: thickness,
       barGap: `${((1 - barWidth) / barWidth) * 100}%`,
@@ -126,14 +141,18 @@ export class Bars extends Chart {
         fontSize: 12,
         textBorderColor: token("panel"),
         textBorderWidth: 3,
-        formatter: ({ dataIndex }) => text(bar, bar.values[dataIndex]),
+        formatter: ({ dataIndex }) => text(field, field.values[dataIndex]),
       },
     };
   }
 }
 
 function entries(shown, at) {
-  return shown.map(({ bar, colour }) => ({ label: bar.label, text: bar.text(bar.values[at]), colour }));
+  return shown.map(({ field, colour }) => ({
+    label: field.label,
+    text: field.text(field.values[at]),
+    colour,
+  }));
 }
 
 function cut(text, length) {

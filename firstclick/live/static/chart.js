@@ -1,9 +1,13 @@
 /** What bars and lines share: ECharts, the legend, the tooltip, the values as a table. */
 
 import { element, fill, write } from "./elements.js";
-import { onTheme, token } from "./theme.js";
+import { token } from "./theme.js";
 
-const library = import(document.documentElement.dataset.echarts);
+/** ECharts, or undefined where it can't be loaded. */
+const library = import(document.documentElement.dataset.echarts).then(
+  ({ echarts }) => echarts,
+  () => undefined,
+);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Most rows of the values' table: it is for reading. */
@@ -14,7 +18,8 @@ export class Chart {
     this.panel = panel;
     this.hidden = new Set();
     this.canvas = element("div", { className: "canvas", role: "img" });
-    this.canvas.setAttribute("aria-label", `${panel.title}: the values are in the table that follows`);
+    const hint = "the values are in the table that follows";
+    this.canvas.setAttribute("aria-label", `${panel.title}: ${hint}`);
     this.legend = element("ul", { className: "legend" });
     this.legend.setAttribute("aria-label", `Series of ${panel.title}`);
     this.head = element("thead");
@@ -25,18 +30,21 @@ export class Chart {
     this.empty = element("p", { className: "empty", hidden: true });
     body.append(this.canvas, this.legend, this.values, this.empty);
     new ResizeObserver(() => this.resize()).observe(this.canvas);
-    onTheme(() => this.paint());
   }
 
   async draw(message) {
     this.message = message;
-    this.echarts ??= (await library).echarts;
-    this.chart ??= this.start();
+    const echarts = await library;
+    if (echarts === undefined) {
+      this.say("The charts can't be loaded: load the page again.");
+      return;
+    }
+    this.chart ??= this.start(echarts);
     this.paint();
   }
 
-  start() {
-    const chart = this.echarts.init(this.canvas, null, { renderer: "canvas" });
+  start(echarts) {
+    const chart = echarts.init(this.canvas, null, { renderer: "canvas" });
     this.watch(chart);
     return chart;
   }
@@ -52,13 +60,16 @@ export class Chart {
 
   paint() {
     if (this.chart === undefined) return;
-    const nothing = this.message.rows.length === 0;
-    this.canvas.hidden = nothing;
-    this.values.hidden = nothing;
-    this.empty.hidden = !nothing;
-    write(this.empty, this.panel.fieldConfig.defaults.noValue ?? "Nothing");
-    if (nothing) this.legend.replaceChildren();
-    else this.show();
+    const isEmpty = this.message.rows.length === 0;
+    this.say(isEmpty ? (this.panel.fieldConfig.defaults.noValue ?? "Nothing") : "");
+    if (!isEmpty) this.show();
+  }
+
+  /** Shows a sentence in place of the chart; none for the chart. */
+  say(sentence) {
+    write(this.empty, sentence);
+    this.empty.hidden = sentence === "";
+    for (const part of [this.canvas, this.legend, this.values]) part.hidden = sentence !== "";
   }
 
   /** Sets the chart's options, with what all of them have in common. */
@@ -76,28 +87,38 @@ export class Chart {
     );
   }
 
-  /** A legend of what can be hidden: buttons, so that keys reach them. */
-  showLegend(lines, colours) {
+  /** Shows a legend of fields, and returns those that nobody has hidden. */
+  choose(all, colours) {
+    this.showLegend(all, colours);
+    return all
+      .map((field, at) => ({ field, colour: colours[at] }))
+      .filter(({ field }) => !this.hidden.has(field.name));
+  }
+
+  showLegend(all, colours) {
     const { showLegend, placement } = this.panel.options.legend;
     this.legend.parentElement.classList.toggle("legend-right", placement === "right");
-    const key = JSON.stringify([lines.map(({ label }) => label), colours]);
     this.legend.hidden = !showLegend;
-    if (!showLegend || key === this.legendKey) return;
+    const key = JSON.stringify([all.map(({ label }) => label), colours]);
+    if (key === this.legendKey) return;
     this.legendKey = key;
     this.legend.replaceChildren(
-      ...lines.map(({ name, label }, at) => {
-        const swatch = element("i");
-        swatch.style.backgroundColor = colours[at];
-        const button = element("button", { type: "button" }, swatch, label);
-        button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
-        button.addEventListener("click", () => {
-          if (!this.hidden.delete(name)) this.hidden.add(name);
-          button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
-          this.paint();
-        });
-        return element("li", {}, button);
-      }),
+      ...all.map(({ name, label }, at) => this.legendItem(name, label, colours[at])),
     );
+  }
+
+  /** A button, so that keys reach it. */
+  legendItem(name, label, colour) {
+    const swatch = element("i");
+    swatch.style.backgroundColor = colour;
+    const button = element("button", { type: "button" }, swatch, label);
+    button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+    button.addEventListener("click", () => {
+      if (!this.hidden.delete(name)) this.hidden.add(name);
+      button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+      this.paint();
+    });
+    return element("li", {}, button);
   }
 
   /** The values as text, for those who don't see the chart or want figures. */
@@ -106,7 +127,8 @@ export class Chart {
     fill(this.rows, rows.slice(0, ROWS), write);
   }
 
-  tooltip() {
+  /** A tooltip whose content is an element, never markup. */
+  tooltip(formatter) {
     return {
       trigger: "axis",
       confine: true,
@@ -117,12 +139,21 @@ export class Chart {
       padding: 10,
       className: "tooltip",
       textStyle: { color: token("text"), fontSize: 12.5 },
-      extraCssText: "",
+      formatter,
+    };
+  }
+
+  /** The grid's place: what the axes' texts leave. */
+  room(top, right) {
+    return {
+      ...{ left: 4, right, top, bottom: 2 },
+      outerBoundsMode: "same",
+      outerBoundsContain: "axisLabel",
     };
   }
 
   axisText() {
-    return { color: token("muted"), fontSize: 11.5, hideOverlap: true };
+    return { color: token("muted"), fontSize: 12, hideOverlap: true };
   }
 }
 
@@ -131,7 +162,8 @@ export function tip(heading, entries) {
   const lines = entries.map(({ label, text, colour }) => {
     const swatch = element("i");
     swatch.style.backgroundColor = colour;
-    return element("tr", {}, element("td", {}, swatch, label), element("td", { className: "number" }, text));
+    const name = element("td", {}, swatch, label);
+    return element("tr", {}, name, element("td", {}, text));
   });
   return element("div", {}, element("p", {}, heading), element("table", {}, ...lines));
 }

@@ -14,13 +14,15 @@ export function write(node, text) {
 
 /** A table's section so filled, its cells kept wherever that is right. */
 export function fill(section, rows, dress) {
-  const name = section.localName === "thead" ? "th" : "td";
+  const isHead = section.localName === "thead";
   while (section.rows.length > rows.length) section.deleteRow(-1);
   rows.forEach((cells, at) => {
     const row = section.rows[at] ?? section.insertRow();
     while (row.cells.length > cells.length) row.deleteCell(-1);
     cells.forEach((cell, column) => {
-      if (row.cells.length === column) row.append(element(name, name === "th" ? { scope: "col" } : {}));
+      if (row.cells.length === column) {
+        row.append(isHead ? element("th", { scope: "col" }) : element("td"));
+      }
       dress(row.cells[column], cell, column);
     });
   });

@@ -28,10 +28,21 @@ function scaled(value, decimals, steps) {
 }
 
 const BYTES = [
-  [2 ** 50, "PiB"], [2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"],
+  [2 ** 50, "PiB"],
+  [2 ** 40, "TiB"],
+  [2 ** 30, "GiB"],
+  [2 ** 20, "MiB"],
+  [2 ** 10, "KiB"],
+  [1, "B"],
 ];
+
 const SECONDS = [
-  [604800, "weeks"], [86400, "days"], [3600, "hours"], [60, "min"], [1, "s"], [0.001, "ms"],
+  [604800, "weeks"],
+  [86400, "days"],
+  [3600, "hours"],
+  [60, "min"],
+  [1, "s"],
+  [0.001, "ms"],
 ];
 
 const pad = (value) => String(value).padStart(2, "0");
@@ -57,7 +68,8 @@ export function short(value, unit = "none") {
   if (unit === "locale" || unit === "none") {
     return number(value, { notation: "compact", maximumSignificantDigits: 3 });
   }
-  return unit === "percentunit" ? UNITS.percentunit(value, usefulDecimals(value * 100)) : format(value, unit);
+  const decimals = unit === "percentunit" ? usefulDecimals(value * 100) : undefined;
+  return format(value, unit, decimals);
 }
 
 /** A change as a share: `12.3%`, without its sign. */

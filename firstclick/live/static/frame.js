@@ -85,7 +85,8 @@ export function series(message, fieldConfig) {
     byName.get(name)[places.get(time.values[row])] = numbers[0].values[row];
   });
   const names = [...byName.keys()].sort((one, other) => one.localeCompare(other));
-  return { times, lines: names.map((name) => new Field(name, "number", byName.get(name), fieldConfig)) };
+  const lines = names.map((name) => new Field(name, "number", byName.get(name), fieldConfig));
+  return { times, lines };
 }
 
 /** A colour for each field, those without a fixed one from the palette by name. */

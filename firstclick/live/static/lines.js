@@ -25,64 +25,77 @@ export class Lines extends Chart {
 
   /** Shows the pointer's time in the other panels too. */
   pointAlike(time) {
-    for (const other of all) {
-      if (other === this || other.times === undefined) continue;
-      const x = time === undefined ? -1 : other.chart.convertToPixel({ xAxisIndex: 0 }, time);
-      other.chart.dispatchAction({ type: "updateAxisPointer", currTrigger: x < 0 ? "leave" : "mousemove", x, y: 40 }, { silent: true });
+    for (const { chart, times } of all) {
+      if (chart === this.chart || times === undefined) continue;
+      const away = time === undefined;
+      const x = away ? -1 : chart.convertToPixel({ xAxisIndex: 0 }, time);
+      const currTrigger = away ? "leave" : "mousemove";
+      const action = { type: "updateAxisPointer", currTrigger, x, y: 40 };
+      chart.dispatchAction(action, { silent: true });
     }
   }
 
   show() {
     const { fieldConfig, options } = this.panel;
     const { times, lines } = series(this.message, fieldConfig);
-    const colours = coloursOf(lines);
     this.times = times;
-    this.showLegend(lines, colours);
+    const shown = this.choose(lines, coloursOf(lines));
     this.showValues(
       ["Time", ...lines.map(({ label }) => label)],
-      times.map((time, at) => [moment(time), ...lines.map((line) => textOf(line, at))]).reverse(),
+      times
+        .map((time, at) => [moment(time), ...lines.map((line) => textOf(line, at))])
+        .reverse(),
     );
-    const shown = lines.map((line, at) => ({ line, colour: colours[at] })).filter(({ line }) => !this.hidden.has(line.name));
     const { axisSoftMin, axisLabel } = fieldConfig.defaults.custom;
-    const [from, to] = range();
     this.set({
-      grid: { left: 4, right: 10, top: axisLabel ? 28 : 10, bottom: 2, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-      xAxis: {
-        type: "time",
-        min: from,
-        max: to,
-        axisLabel: { ...this.axisText(), formatter: tick },
-        axisLine: { lineStyle: { color: token("line-strong") } },
-        axisTick: { show: false },
-        splitLine: { show: false },
-        axisPointer: { lineStyle: { color: token("muted"), type: "solid", width: 1 }, label: { show: false } },
-        minInterval: ((to - from) * 90) / this.canvas.clientWidth,
-      },
+      grid: this.room(axisLabel ? 28 : 10, 10),
+      xAxis: this.timeAxis(),
       yAxis: {
         type: "value",
         name: axisLabel,
         min: ({ min }) => Math.min(axisSoftMin ?? min, min),
-        axisLabel: { ...this.axisText(), formatter: (value) => short(value, fieldConfig.defaults.unit) },
+        axisLabel: {
+          ...this.axisText(),
+          formatter: (value) => short(value, fieldConfig.defaults.unit),
+        },
         splitLine: { lineStyle: { color: token("line") } },
         splitNumber: Math.max(2, Math.floor(this.canvas.clientHeight / 52)),
       },
-      tooltip: {
-        ...this.tooltip(),
-        formatter: ([first]) => (pointed === this ? this.tip(first.axisValue, shown, options.tooltip) : ""),
-      },
-      series: shown.map(({ line, colour }) => drawn(line, colour, times)),
+      tooltip: this.tooltip(([{ axisValue }]) =>
+        pointed === this ? this.tip(axisValue, shown, options.tooltip) : "",
+      ),
+      series: shown.map(({ field, colour }) => drawn(field, colour, times)),
     });
+  }
+
+  timeAxis() {
+    const [from, to] = range();
+    return {
+      type: "time",
+      min: from,
+      max: to,
+      minInterval: ((to - from) * 90) / this.canvas.clientWidth,
+      axisLabel: { ...this.axisText(), formatter: tick },
+      axisLine: { lineStyle: { color: token("line-strong") } },
+      axisTick: { show: false },
+      splitLine: { show: false },
+      axisPointer: {
+        lineStyle: { color: token("muted"), type: "solid", width: 1 },
+        label: { show: false },
+      },
+    };
   }
 
   tip(time, shown, { sort }) {
     const at = this.times.indexOf(time);
-    const entries = shown.map(({ line, colour }) => ({
-      label: line.label,
-      value: line.values[at] ?? null,
-      text: textOf(line, at),
-      colour,
-    }));
-    const known = entries.filter(({ value }) => value !== null);
+    const known = shown
+      .map(({ field, colour }) => ({
+        label: field.label,
+        value: field.values[at] ?? null,
+        text: textOf(field, at),
+        colour,
+      }))
+      .filter(({ value }) => value !== null);
     if (sort === "desc") known.sort((one, other) => other.value - one.value);
     return tip(moment(time), known);
   }
@@ -105,6 +118,7 @@ function tick(time) {
 
 function drawn(line, colour, times) {
   const { lineWidth, fillOpacity, insertNulls, stacking } = line.config.custom;
+  const area = { origin: "start", color: gradient(colour, fillOpacity / 100) };
   return {
     id: line.name,
     name: line.label,
@@ -115,7 +129,7 @@ function drawn(line, colour, times) {
     emphasis: { disabled: true },
     lineStyle: { width: lineWidth, color: colour, join: "round" },
     itemStyle: { color: colour },
-    areaStyle: fillOpacity === 0 ? undefined : { origin: "start", color: gradient(colour, fillOpacity / 100) },
+    areaStyle: fillOpacity === 0 ? undefined : area,
   };
 }
 
@@ -130,7 +144,9 @@ function gradient(colour, opacity) {
 
 /** The line's points, broken where two are too far apart; lonely ones are dots. */
 function points(values, times, gap) {
-  const known = times.map((time, at) => [time, values[at] ?? null]).filter(([, value]) => value !== null);
+  const known = times
+    .map((time, at) => [time, values[at] ?? null])
+    .filter(([, value]) => value !== null);
   return known.flatMap((point, at) => {
     const before = at > 0 && point[0] - known[at - 1][0] <= gap;
     const after = at < known.length - 1 && known[at + 1][0] - point[0] <= gap;

@@ -32,7 +32,8 @@ export class Stat {
     const text = shown?.text(value) ?? fieldConfig.defaults.noValue ?? "–";
     write(this.value, text);
     this.fit(text, value === null || typeof value === "string");
-    const colour = options.colorMode === "value" && value !== null ? shown.colour(value) : undefined;
+    const isColoured = options.colorMode === "value" && value !== null;
+    const colour = isColoured ? shown.colour(value) : undefined;
     this.value.style.color = colour === undefined ? "" : readable(colour, LARGE);
     const times = all.find(({ kind }) => kind === "time")?.values ?? [];
     this.compare(options.showPercentChange ? known : [], times);
@@ -53,17 +54,17 @@ export class Stat {
     this.change.hidden = known.length < 2 || first === 0 || times.length < 2;
     if (this.change.hidden) return;
     const share = (last - first) / Math.abs(first);
-    const rounded = percent(share);
-    const same = rounded === percent(0);
-    const direction = same ? "same" : share > 0 ? "up" : "down";
-    const good = (share > 0) === (this.panel.options.percentChangeColorMode === "standard");
-    this.change.dataset.direction = direction;
-    write(this.arrow, { same: "＝", up: "▲", down: "▼" }[direction]);
-    write(this.share, same ? "unchanged" : rounded);
+    const size = percent(share);
     const before = `the ${span(times.at(-1) - times[0])} before`;
-    write(this.against, { same: `from ${before}`, up: `above ${before}`, down: `below ${before}` }[direction]);
-    this.share.style.color = same ? "" : readable(good ? "#009E73" : "#D55E00", SMALL);
-    this.arrow.style.color = this.share.style.color;
+    const isSame = size === percent(0);
+    const isMore = share > 0;
+    write(this.arrow, isSame ? "＝" : isMore ? "▲" : "▼");
+    write(this.share, isSame ? "unchanged" : size);
+    write(this.against, `${isSame ? "from" : isMore ? "above" : "below"} ${before}`);
+    const isGood = isMore === (this.panel.options.percentChangeColorMode === "standard");
+    const colour = isSame ? "" : readable(isGood ? "#009E73" : "#D55E00", SMALL);
+    this.share.style.color = colour;
+    this.arrow.style.color = colour;
   }
 }
 

@@ -62,21 +62,23 @@ export class Status {
 
   sentence(state) {
     const passed = (performance.now() - this.told) / 1000;
-    const old = this.pulse?.age === undefined ? undefined : age(this.pulse.age + passed);
-    const from = `What you see is of ${clock(this.left ?? Date.now())}, ${age((Date.now() - (this.left ?? Date.now())) / 1000)} old.`;
+    const old = this.pulse?.age === undefined ? "" : age(this.pulse.age + passed);
+    const left = this.left ?? Date.now();
+    const since = `What you see is of ${clock(left)}, ${age((Date.now() - left) / 1000)} old.`;
     switch (state) {
       case "paused":
-        return from;
+        return since;
       case "reconnecting":
-        return `The page's server doesn't answer. ${this.pulse ? from : ""}`.trim();
+        return `The page's server doesn't answer. ${this.pulse ? since : ""}`.trim();
       case "away":
         return `The database doesn't answer. What you see is ${old} old.`;
       case "stopped":
-        return old === undefined
-          ? "The pipeline's health can't be read: deploy the models."
-          : `Nothing comes from Kafka. What you see is ${old} old.`;
-      case "behind":
-        return `Catching up: ${(this.pulse.lag ?? 0).toLocaleString()} messages to go. What you see is ${old} old.`;
+        if (old === "") return "The pipeline's health can't be read: deploy the models.";
+        return `Nothing comes from Kafka. What you see is ${old} old.`;
+      case "behind": {
+        const lag = (this.pulse.lag ?? 0).toLocaleString();
+        return `Catching up: ${lag} messages to go. What you see is ${old} old.`;
+      }
       case "live":
         return this.pulse.quiet === undefined ? "" : `No events for ${age(this.pulse.quiet)}.`;
       default:
