@@ -60,9 +60,7 @@ class Topic:
     def _note(self, error: KafkaError | None, message: Message) -> None:
         self._failure = self._failure or error
 
-    def send(
-        self, messages: Iterable[tuple[str | bytes | None, bytes | None]]
-    ) -> None:
+    def send(self, messages: Iterable[tuple[str | bytes | None, bytes | None]]) -> None:
         """Produce messages, key and value; returns when Kafka has acknowledged all.
 
         Raises NotDelivered, worker.Stopped when a signal comes while waiting.

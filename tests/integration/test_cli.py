@@ -112,7 +112,9 @@ def test_psql_sees_the_models_without_their_schema(stack: Stack) -> None:
 def test_up_again_says_that_it_is_up(stack: Stack) -> None:
     result = _run(stack.home, "up", "--detach")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == f"Already up in {stack.home}\n"
+    assert result.stdout == (
+        f"Already up in {stack.home}\nLive page on {stack.live_url}\n"
+    )
 
 
 def test_status_shows_health_to_people_and_programs(stack: Stack) -> None:
@@ -124,6 +126,7 @@ def test_status_shows_health_to_people_and_programs(stack: Stack) -> None:
     assert found["healthy"] is True
     assert {process["name"] for process in found["processes"]} == {
         "connector",
+        "live",
         "publisher",
     }
     assert {topic["topic"] for topic in found["topics"]} == {"clicks", "purchases"}

@@ -158,9 +158,13 @@ class Terminal:
         self._written = ""
         self._more = threading.Condition()
         self.resize(80, 24)
+        environment = _environment(home, TERM="xterm-256color", PYTHONUTF8="1")
+        # They would stand for a size that never changes
+        for size in ("COLUMNS", "LINES"):
+            environment.pop(size, None)
         self.process = subprocess.Popen(
             [*IN_TERMINAL, *arguments],
-            env=_environment(home, TERM="xterm-256color", PYTHONUTF8="1"),
+            env=environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -14,6 +14,7 @@ from firstclick.stack import Stack
 READABLE = {
     "checkouts",
     "earliest_clicks",
+    "failing_tests",
     "last_hour_categories",
     "last_hour_genders",
     "last_hour_payment_failures",
@@ -25,6 +26,7 @@ READABLE = {
     "minute_payment_failures",
     "minute_revenue",
     "minute_sources",
+    "newest_events",
     "pipeline_engine",
     "pipeline_health",
     "pipeline_relations",

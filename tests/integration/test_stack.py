@@ -22,7 +22,7 @@ def test_given_servers_are_used_and_none_started(servers: Stack, stack: Stack) -
     assert stack.bootstrap_servers == servers.bootstrap_servers
     state = find(stack.home)
     assert state is not None
-    assert set(state.children) == {"connector", "publisher"}
+    assert set(state.children) == {"connector", "live", "publisher"}
 
 
 def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Stack) -> None:
