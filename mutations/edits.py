@@ -196,7 +196,7 @@ EDITS = [
     Edit(
         "an array is an object",
         REASONS,
-        "jsonb_typeof(document) is distinct from 'object'",
+        "(jsonb_typeof(document) = 'object') is not true",
         "document is null",
         MODELS,
     ),

@@ -7,7 +7,7 @@
     {%- set id = fields.keys() | first -%}
     case
         when event_key is null then 'no key'
-        when jsonb_typeof(document) is distinct from 'object' then 'not a JSON object'
+        when (jsonb_typeof(document) = 'object') is not true then 'not a JSON object'
         {%- for field, kind in fields.items() %}
         {%- set check = field_checks()[kind] %}
         when (

@@ -1,0 +1,110 @@
+"""The models' SQL for the streaming engines, as far as it is known without them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlfluff.core import FluffConfig, Linter
+
+from firstclick.deploy import PROJECT
+
+TARGETS = ("materialize", "risingwave")
+
+POSTGRESQL_ONLY = {
+    "both": [
+        *(r"\bcollate\b", r"\bhashtextextended\b", r"\bpg_input_is_valid\b"),
+        *(r"\bconvert_to\b", r"\btrim_scale\b", r"\boffset 0\b", r"_maintenance\b"),
+        *(r"\bpg_stat", r"\bcurrent_setting\b", r"\bnum_nulls\b", r"\bjson_table\b"),
+    ],
+    # It has mz_now(), which now() is not in what is kept up to date
+    "materialize": [r"\bdate_bin\b", r"\bconvert_from\(payload, 'utf8'\)::jsonb"],
+    "risingwave": [r"::numeric\(", r"\bmz_now\b", r'"T"', r"!~\*|~\*"],
+}
+
+# Bodies of statements whose beginning the materialization writes
+PARTS_OF_STATEMENTS = ("raw_clicks", "raw_purchases")
+
+LITERAL = re.compile(r"'[^']*'")
+LONGEST_LITERAL = 100
+"""Longer ones are patterns: lexed for seconds, and of no interest to a parser."""
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def compiled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, str]]:
+    """A target, and each model's SQL. Nothing listens where the engine should be."""
+    directory = tmp_path_factory.mktemp(request.param)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--quiet"),
+            *("--no-populate-cache", "compile", "--no-introspect"),
+            *("--target", request.param, "--select", "resource_type:model"),
+            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        ],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            "PGHOST": "127.0.0.1",
+            "PGPORT": "1",
+            "FIRSTCLICK_SCHEMA": "firstclick",
+            "DBT_TARGET_PATH": str(directory / "target"),
+            "DBT_LOG_PATH": str(directory / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    models = directory / "target" / "compiled" / "firstclick" / "models"
+    return request.param, {
+        file.stem: file.read_text()
+        for file in models.rglob("*.sql")
+        if file.parent.suffix != ".yml"
+    }
+
+
+def test_each_model_is_there(compiled: tuple[str, dict[str, str]]) -> None:
+    _, models = compiled
+    files = {file.stem for file in Path(PROJECT / "models").rglob("*.sql")}
+    assert models.keys() == files - {"kafka_offsets"}
+
+
+def test_nothing_is_left_that_only_postgresql_has(
+    compiled: tuple[str, dict[str, str]],
+) -> None:
+    target, models = compiled
+    for name, text in models.items():
+        for pattern in POSTGRESQL_ONLY["both"] + POSTGRESQL_ONLY[target]:
+            assert not re.search(pattern, text), (name, pattern)
+
+
+def test_each_query_is_sql(compiled: tuple[str, dict[str, str]]) -> None:
+    _, models = compiled
+    # Both engines' SQL is PostgreSQL's, in all that the models use of it
+    config = FluffConfig(overrides={"dialect": "postgres", "templater": "raw"})
+    linter = Linter(config=config)
+    for name, text in models.items():
+        if name not in PARTS_OF_STATEMENTS:
+            parsed = linter.parse_string(_without_patterns(text) + "\n")
+            assert not parsed.violations, (name, parsed.violations)
+
+
+def test_no_query_reads_the_time_of_a_statement_where_it_is_maintained(
+    compiled: tuple[str, dict[str, str]],
+) -> None:
+    target, models = compiled
+    for name, text in models.items():
+        if name.startswith("last_hour_") or name == "earliest_clicks":
+            asks = set(re.findall(r"\b\w*now\(\)", text))
+            assert asks == {"mz_now()" if target == "materialize" else "now()"}
+
+
+def _without_patterns(text: str) -> str:
+    return LITERAL.sub(
+        lambda literal: literal[0] if len(literal[0]) < LONGEST_LITERAL else "''", text
+    )
