@@ -37,7 +37,15 @@ grant usage on schema {{ adapter.quote(target.schema) }} to {{ role }};
             'alter role ' ~ role ~ ' set ' ~ setting ~ " = '" ~ value ~ "'"
         ) -%}
     {%- endfor -%}
-    {%- do run_query('grant usage on cluster ' ~ serving_cluster() ~ ' to ' ~ role) -%}
+    {#- Anyone may use quickstart, and only its owner may say so. #}
+    {%- if not run_query(
+        "select has_cluster_privilege('" ~ reader() ~ "', '" ~ serving_cluster()
+        ~ "', 'USAGE')"
+    ).rows[0][0] -%}
+        {%- do run_query(
+            'grant usage on cluster ' ~ serving_cluster() ~ ' to ' ~ role
+        ) -%}
+    {%- endif -%}
     {%- do run_query('grant usage on schema ' ~ target.schema ~ ' to ' ~ role) -%}
 {% endmacro %}
 

@@ -4,11 +4,19 @@
     be JSON by patterns, each in time linear in the text's length: an object that holds
     no other by a single one. Of others an outline is made, in which every string is ""
     and whatever array or object holds no other becomes null, from the inside out. Of
-    JSON, null is what remains. -#}
+    JSON, null is what remains. Nesting deeper than a few levels takes a loop, whose
+    rows are kept in memory: they are few. -#}
 {% macro messages_read_as_json(relation) -%}
     {%- set json = json_patterns() -%}
-    {%- set passes = 15 -%}
-    {%- set rounds = 7 -%}
+    {%- set levels = 8 -%}
+    {%- set columns -%}
+            event_key,
+            payload,
+            payload_text,
+            kafka_partition,
+            kafka_offset,
+            kafka_time
+    {%- endset -%}
     with texts as (
         select
             event_key,
@@ -20,9 +28,9 @@
         from {{ relation }}
     ),
 
-    outline_0 as (
+    strings_left_out as (
         select
-            *,
+            {{ columns }},
             case
                 when payload_text ~ '{{ json.flat_object }}' then 'null'
                 when payload_text ~ '{{ json.start_of_object }}'
@@ -30,41 +38,60 @@
             end as outline
         from texts
     ),
-    {% for number in range(rounds) %}
-    outline_{{ number + 1 }} as (
+
+    outlines as (
         select
-            event_key,
-            payload,
-            payload_text,
-            kafka_partition,
-            kafka_offset,
-            kafka_time,
-            case
-                when outline = 'null' then outline
-                else {{ 'regexp_replace(' * passes -}}
-                    outline
-                    {{- (", '" ~ json.innermost ~ "', 'null', 'g')") * passes }}
-            end as outline
-        from outline_{{ number }}
+            {{ columns }},
+            {{ 'regexp_replace(' * levels -}}
+            outline
+            {{- (", '" ~ json.innermost ~ "', 'null', 'g')") * levels }} as outline
+        from strings_left_out
     ),
-    {% endfor %}
-    documents as (
-        select
-            *,
-            case
-                when outline ~ '{{ json.null }}' then payload_text::jsonb
-            end as document
-        from outline_{{ rounds }}
+
+    deep_objects as (
+        with mutually recursive (return at recursion limit 100)
+        deep_outlines (kafka_partition integer, kafka_offset bigint, outline text) as (
+            select kafka_partition, kafka_offset, outline from outlines
+            where outline ~ '{{ json.start_of_object }}'
+            union
+            select
+                kafka_partition,
+                kafka_offset,
+                regexp_replace(outline, '{{ json.innermost }}', 'null', 'g') as outline
+            from deep_outlines
+        )
+
+        select distinct kafka_partition, kafka_offset from deep_outlines
+        where outline ~ '{{ json.null }}'
     )
 
     select
         event_key,
         payload,
-        document,
+        case when outline ~ '{{ json.null }}' then payload_text::jsonb end as document,
         kafka_partition,
         kafka_offset,
         kafka_time
-    from documents
+    from outlines
+    where (outline ~ '{{ json.start_of_object }}') is not true
+
+    union all
+
+    select
+        outlines.event_key,
+        outlines.payload,
+        case
+            when deep_objects.kafka_offset is not null then outlines.payload_text::jsonb
+        end as document,
+        outlines.kafka_partition,
+        outlines.kafka_offset,
+        outlines.kafka_time
+    from outlines
+    left join deep_objects
+        on
+            outlines.kafka_partition = deep_objects.kafka_partition
+            and outlines.kafka_offset = deep_objects.kafka_offset
+    where outlines.outline ~ '{{ json.start_of_object }}'
 {%- endmacro %}
 
 
