@@ -27,6 +27,9 @@ POSTGRESQL_ONLY = {
 # Bodies of statements whose beginning the materialization writes
 PARTS_OF_STATEMENTS = ("raw_clicks", "raw_purchases")
 
+RECURSION = re.compile(r"with mutually recursive \([^)]*\)\s+(\w+) \([^)]*\)")
+"""Materialize's, which PostgreSQL writes without a limit and without types."""
+
 LITERAL = re.compile(r"'[^']*'")
 LONGEST_LITERAL = 100
 """Longer ones are patterns: lexed for seconds, and of no interest to a parser."""
@@ -90,7 +93,8 @@ def test_each_query_is_sql(compiled: tuple[str, dict[str, str]]) -> None:
     linter = Linter(config=config)
     for name, text in models.items():
         if name not in PARTS_OF_STATEMENTS:
-            parsed = linter.parse_string(_without_patterns(text) + "\n")
+            query = RECURSION.sub(r"with recursive \1", _without_patterns(text))
+            parsed = linter.parse_string(query + "\n")
             assert not parsed.violations, (name, parsed.violations)
 
 
