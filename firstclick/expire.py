@@ -20,6 +20,7 @@ from psycopg import sql
 
 from firstclick.embedded.topics import RETENTION_HOURS
 from firstclick.errors import ServerError
+from firstclick.metrics import ExpireMetrics, left
 from firstclick.topic import NotDelivered, Topic
 from firstclick.worker import Backoff, Place, Stop, main, one_line
 
@@ -148,19 +149,24 @@ def expire(
 
     Until a signal comes: raises worker.Stopped when it comes while waiting.
     """
+    metrics = ExpireMetrics()
     failures = Backoff("retention", log)
-    while not stop.requested:
-        try:
-            with expirer(place, stop) as session:
-                while not stop.requested:
-                    started = time.monotonic()
-                    expired = session.run()
-                    failures.succeeded()
-                    if expired.clicks or expired.purchases:
-                        log.info("expired %s", expired)
-                    stop.wait(max(0.0, started + every - time.monotonic()))
-        except (psycopg.Error, NotDelivered) as error:
-            stop.wait(failures.failed(error))
+    with left(metrics.registry, place.metrics, "expire"):
+        while not stop.requested:
+            try:
+                with expirer(place, stop) as session:
+                    while not stop.requested:
+                        started = time.monotonic()
+                        expired = session.run()
+                        failures.succeeded()
+                        metrics.tombstones.labels("clicks").inc(expired.clicks)
+                        metrics.tombstones.labels("purchases").inc(expired.purchases)
+                        metrics.passed.set_to_current_time()
+                        if expired.clicks or expired.purchases:
+                            log.info("expired %s", expired)
+                        stop.wait(max(0.0, started + every - time.monotonic()))
+            except (psycopg.Error, NotDelivered) as error:
+                stop.wait(failures.failed(error))
 
 
 if __name__ == "__main__":

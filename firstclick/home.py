@@ -17,6 +17,7 @@
     postgres-*/           PostgreSQL's programs, where its user can't get to the wheel
     dbt/                  dbt's target directory
     logs/                 one file a process, rotated
+    metrics/              one file a process: what it counts, for the live page
 
 The directory has mode 0700; made by root 0711, so that the unprivileged user whom
 PostgreSQL runs as gets to its own directory.
@@ -152,6 +153,10 @@ class Home:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics"
 
     @property
     def is_full(self) -> bool:

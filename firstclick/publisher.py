@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from firstclick.metrics import PublisherMetrics, left
 from firstclick.topic import NotDelivered, Topic
 from firstclick.worker import Backoff, Place, Stop, exclusive_session, main
 
@@ -53,6 +54,14 @@ def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
     Raises DeploymentError when the relations are missing, Stopped when a signal comes
     while waiting.
     """
+    metrics = PublisherMetrics()
+    with left(metrics.registry, place.metrics, "publisher"):
+        _keep_publishing(place, stop, log, metrics)
+
+
+def _keep_publishing(
+    place: Place, stop: Stop, log: logging.Logger, metrics: PublisherMetrics
+) -> None:
     postgres = Backoff("PostgreSQL", log)
     relations = [f"{place.schema}.checkouts_{name}" for name in ("changes", "topic")]
     while not stop.requested:
@@ -64,13 +73,17 @@ def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
                 connection.execute("set synchronous_commit to off")
                 connection.execute("listen checkouts_changes")
                 postgres.succeeded()
-                _publish_all(connection, place, stop, log)
+                _publish_all(connection, place, stop, log, metrics)
         except psycopg.Error as error:
             stop.wait(postgres.failed(error))
 
 
 def _publish_all(
-    connection: psycopg.Connection, place: Place, stop: Stop, log: logging.Logger
+    connection: psycopg.Connection,
+    place: Place,
+    stop: Stop,
+    log: logging.Logger,
+    metrics: PublisherMetrics,
 ) -> None:
     outbox = Outbox(connection, place.schema)
     kafka = Backoff("Kafka", log)
@@ -88,6 +101,9 @@ def _publish_all(
             stop.wait(kafka.failed(error))
             continue
         kafka.succeeded()
+        gone = sum(message is None for message in messages.values())
+        metrics.messages.labels("checkout").inc(len(messages) - gone)
+        metrics.messages.labels("tombstone").inc(gone)
         outbox.delete(changes)
         published += len(messages)
         if started - summary >= SUMMARY_SECONDS:

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
     expire: bool = _setting("FIRSTCLICK_EXPIRE", "true or false", True)
     """Whether events that are no longer kept are deleted while the stack runs."""
 
+    metrics: Annotated[Path, AfterValidator(_absolute)] | None = _setting(
+        "FIRSTCLICK_METRICS", "a directory"
+    )
+    """Where the workers leave what they count, for the live page; `up` sets it."""
+
     kafka_flush_messages: Annotated[int, Field(ge=1)] | None = _setting(
         "FIRSTCLICK_KAFKA_FLUSH_MESSAGES", "a whole number from 1"
     )
@@ -187,7 +192,7 @@ class Settings(BaseSettings):
         names = (
             *("database_url", "kafka_bootstrap_servers", "schema_name", "topic_prefix"),
             *("postgres_port", "kafka_port", "live_port", "live_host", "live_token"),
-            "target",
+            *("metrics", "target"),
         )
         own = {name: type(self).model_fields[name].default for name in names}
         return self.model_copy(update={**own, "home": home})

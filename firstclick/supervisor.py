@@ -33,6 +33,7 @@ from firstclick.embedded.processes import Command, ProcessId, Running, end
 from firstclick.embedded.topics import create_topics
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Child, Home, Phase, State, Step
+from firstclick.metrics import ProcessMetrics, leave
 from firstclick.reader import admit_reader, reader_of, reader_url
 from firstclick.settings import Settings
 
@@ -260,6 +261,7 @@ class Supervisor:
             schema_name=settings.schema_name,
             topic_prefix=settings.topic_prefix,
         )
+        self._metrics = ProcessMetrics(lambda: self.state.children)
 
     def stop_soon(self) -> None:
         """Make ``run`` return; may be called from a signal handler."""
@@ -282,6 +284,7 @@ class Supervisor:
 
     def _run(self) -> None:
         self._end_orphans()
+        self._clear_metrics()
         self._save()
         database_url, bootstrap_servers = self._addresses()
         with self._lock:
@@ -343,6 +346,7 @@ class Supervisor:
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "FIRSTCLICK_SCHEMA": settings.schema_name,
             "FIRSTCLICK_TOPIC_PREFIX": settings.topic_prefix,
+            "FIRSTCLICK_METRICS": str(home.metrics),
         }
         workers = [name for name in WORKERS if name != "expire" or settings.expire]
         page = self._page(database_url)
@@ -375,6 +379,7 @@ class Supervisor:
             "FIRSTCLICK_LIVE_HOST": host,
             "FIRSTCLICK_LIVE_PORT": str(port),
             "FIRSTCLICK_LIVE_TOKEN": token or "",
+            "FIRSTCLICK_METRICS": str(home.metrics),
         }
         return Page("live", environment, home, host, port, token)
 
@@ -449,11 +454,19 @@ class Supervisor:
             except HomeError as error:
                 # A full disk is no reason to stop what still runs
                 log.error("%s", error)
+            leave(self._metrics.registry, self.home.metrics, "supervisor")
 
     def _end_orphans(self) -> None:
         state = self.home.state
         if state is not None:
             end_children(state)
+
+    def _clear_metrics(self) -> None:
+        """Forget what the processes of an earlier run counted."""
+        with self.home.errors():
+            self.home.metrics.mkdir(mode=0o700, exist_ok=True)
+            for file in self.home.metrics.iterdir():
+                file.unlink()
 
     def __enter__(self) -> "Supervisor":
         return self

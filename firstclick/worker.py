@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import psycopg
@@ -95,6 +96,8 @@ class Place:
     topic_prefix: str
     target: str = "embedded"
     """The engine, as dbt's target is named."""
+    metrics: Path | None = None
+    """Where what is counted is left for the live page, if anywhere."""
 
 
 @contextmanager
@@ -179,5 +182,10 @@ def _place() -> Place:
             "firstclick env prints it: export it"
         )
     return Place(
-        url, servers, settings.schema_name, settings.topic_prefix, settings.target
+        url,
+        servers,
+        settings.schema_name,
+        settings.topic_prefix,
+        settings.target,
+        settings.metrics,
     )

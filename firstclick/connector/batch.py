@@ -40,6 +40,8 @@ class TopicBatch:
     latest: dict[bytes, Row] = field(default_factory=dict)
     """The last message of each key; a tombstone where the payload is None."""
     keyless: list[Row] = field(default_factory=list)
+    taken: int = 0
+    """How many messages there were."""
 
 
 class PartitionError(Exception):
@@ -83,6 +85,7 @@ def collapse(
         time = min(message.timestamp()[1], LAST_TIME) * 1000 - POSTGRES_EPOCH
         reached.reached = offset + 1
         reached.newest_time = time
+        batch.taken += 1
         if key is not None:
             if len(key) > LONGEST_KEY:
                 key = shortened(key)

@@ -17,6 +17,7 @@ from firstclick.connector.batch import (
 from firstclick.connector.source import TOPICS, Source
 from firstclick.connector.tables import Fenced, Tables
 from firstclick.errors import ServerError
+from firstclick.metrics import ConnectorMetrics, left
 from firstclick.worker import Backoff, Place, Stop, exclusive_session
 
 LONGEST_LINGER = 0.01
@@ -45,7 +46,11 @@ def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
     """
     postgres = Backoff("PostgreSQL", log)
     kafka = Backoff("Kafka", log)
-    with Source(place.kafka_servers, place.topic_prefix) as source:
+    metrics = ConnectorMetrics()
+    with (
+        left(metrics.registry, place.metrics, "connector"),
+        Source(place.kafka_servers, place.topic_prefix) as source,
+    ):
         while not stop.requested:
             carrier = None
             try:
@@ -53,7 +58,9 @@ def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
                     place, "connector", _relations(place.schema), stop, log
                 ) as connection:
                     tables = Tables(connection, place.schema, stop, log)
-                    carrier = Carrier(place, source, tables, stop, log, kafka, postgres)
+                    carrier = Carrier(
+                        *(place, source, tables, stop, log, kafka, postgres, metrics)
+                    )
                     carrier.run()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 stop.wait(postgres.failed(error))
@@ -93,6 +100,7 @@ class Carrier:
         log: logging.Logger,
         kafka: Backoff,
         postgres: Backoff,
+        metrics: ConnectorMetrics,
     ) -> None:
         self._place = place
         self._source = source
@@ -101,6 +109,7 @@ class Carrier:
         self._log = log
         self._kafka = kafka
         self._postgres = postgres
+        self._metrics = metrics
         self._progress: dict[str, dict[int, Progress]] = {}
         self._partitions: dict[str, list[int]] = {}
         self._next_heartbeat = self._next_discovery = 0.0
@@ -148,7 +157,6 @@ class Carrier:
         if any(batch.latest or batch.keyless for batch in batches.values()):
             self._source.note_high_watermarks(self._progress)
             self._store(batches, taken)
-            self._summary.messages += len(messages)
 
     def _store(self, batches: dict[str, TopicBatch], taken: float) -> None:
         with self._tables.transaction():
@@ -160,8 +168,18 @@ class Carrier:
         self._keep_step()
         self._postgres.succeeded()
         self._linger_until = ended + min(ended - started, LONGEST_LINGER)
+        self._count(batches, ended - taken)
+
+    def _count(self, batches: dict[str, TopicBatch], seconds: float) -> None:
+        messages = 0
+        for topic, batch in batches.items():
+            messages += batch.taken
+            self._metrics.messages.labels(topic).inc(batch.taken)
+        self._metrics.batch_seconds.observe(seconds)
+        self._metrics.batch_messages.observe(messages)
+        self._summary.messages += messages
         self._summary.batches += 1
-        self._summary.seconds += ended - taken
+        self._summary.seconds += seconds
 
     def _keep_step(self) -> None:
         """Pause partitions that are ahead of one that has more to read.
@@ -223,6 +241,9 @@ class Carrier:
         with self._tables.transaction():
             self._tables.advance(self._all(), time.monotonic() - now)
         self._settle()
+        for topic, number, at in self._all():
+            self._metrics.next_offset.labels(topic, number).set(at.stored)
+            self._metrics.lag.labels(topic, number).set(at.high_watermark - at.stored)
         self._keep_step()
         if all(at.stored >= at.high_watermark for _, _, at in self._all()):
             self._postgres.succeeded()

@@ -13,6 +13,7 @@ from firstclick.dashboards import DIRECTORY, load_all
 from firstclick.errors import FirstClickError, ServerError, SettingsError
 from firstclick.live.board import Board
 from firstclick.live.database import Away, Database
+from firstclick.live.metrics import Exposition
 from firstclick.live.web import application
 from firstclick.settings import Settings
 
@@ -51,11 +52,12 @@ async def _serve(settings: Settings, log: logging.Logger) -> None:
         raise ServerError(f"{DIRECTORY} has no dashboard: take all of the clone")
     database = Database(settings.database_url, log)
     board = Board(dashboards, database, settings.schema_name, log)
+    exposition = Exposition(board, settings.schema_name, settings.metrics)
     with _listen(settings.live_host, settings.live_port or 0) as listening:
         port: int = listening.getsockname()[1]
         server = uvicorn.Server(
             uvicorn.Config(
-                application(board, settings.live_host, port, token),
+                application(board, exposition, settings.live_host, port, token),
                 access_log=False,
                 log_config=None,
                 log_level="warning",

@@ -26,6 +26,7 @@ from firstclick.live import page
 from firstclick.live.assets import STATIC, ECharts
 from firstclick.live.board import SPAN, Board
 from firstclick.live.guard import HEALTH, Guard
+from firstclick.live.metrics import Exposition
 
 _SILENCE = 3.0
 """Seconds after which a stream without news says that it is alive."""
@@ -44,8 +45,9 @@ class _Stream(EventSourceResponse):
 class Site:
     """The page's answers."""
 
-    def __init__(self, board: Board, echarts: ECharts) -> None:
+    def __init__(self, board: Board, echarts: ECharts, exposition: Exposition) -> None:
         self._board = board
+        self._exposition = exposition
         self._echarts = echarts
 
     async def home(self, request: Request) -> Response:
@@ -82,6 +84,11 @@ class Site:
         body = msgspec.json.encode(self._board.counts)
         return Response(body, media_type="application/json")
 
+    async def metrics(self, request: Request) -> Response:
+        accepted = request.headers.get("accept", "")
+        body, media_type = await self._exposition.text(accepted)
+        return Response(body, headers={"Content-Type": media_type})
+
     def _dashboard(self, request: Request) -> Dashboard:
         uid = request.path_params["uid"]
         dashboard = self._board.dashboards.get(uid)
@@ -91,19 +98,22 @@ class Site:
         return dashboard
 
 
-def application(board: Board, host: str, port: int, token: str | None) -> Starlette:
+def application(
+    board: Board, exposition: Exposition, host: str, port: int, token: str | None
+) -> Starlette:
     """Return what answers on that host and port; ``token`` is None on loopback.
 
     Raises ServerError where ECharts is missing.
     """
     echarts = ECharts()
-    site = Site(board, echarts)
+    site = Site(board, echarts, exposition)
     routes: list[tuple[str, Callable[[Request], object]]] = [
         ("/", site.home),
         ("/d/{uid}", site.page),
         ("/d/{uid}/grid.css", site.grid),
         ("/d/{uid}/values", site.values),
         (HEALTH, site.health),
+        ("/metrics", site.metrics),
         ("/vendor/echarts/{version}/{name}", echarts.serve),
     ]
     return Starlette(

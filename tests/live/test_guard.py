@@ -75,6 +75,7 @@ def test_the_first_page_is_the_first_dashboard(site: Site) -> None:
 def test_another_name_for_this_machine_is_refused(site: Site) -> None:
     for name in ("localhost", "127.0.0.1", "[::1]", f"localhost:{site.port}"):
         assert site.ask(PAGE, host=name)[0] == 200
+    assert site.ask("/metrics", host="evil.example")[0] == 421
     for name in ("evil.example", f"evil.example:{site.port}", "", "localhost.evil"):
         assert site.ask(PAGE, host=name)[0] in (400, 421)
 
@@ -100,13 +101,14 @@ def open_site(
 
 
 def test_whom_others_can_reach_asks_for_the_token(open_site: Site) -> None:
-    for path in ("/", PAGE, PAGE + "/values", "/static/main.js"):
+    for path in ("/", PAGE, PAGE + "/values", "/static/main.js", "/metrics"):
         status, text, _ = open_site.ask(path)
         assert status == 401 and text.count("\n") == 1
         assert open_site.ask(f"{path}?token=wrong")[0] == 401
         assert open_site.ask(path, Authorization="Bearer wrong")[0] == 401
         assert open_site.ask(path, Cookie="a=b; firstclick-live-1=x")[0] == 401
-    assert open_site.ask(PAGE, Authorization=f"Bearer {TOKEN}")[0] == 200
+    for path in (PAGE, "/metrics"):
+        assert open_site.ask(path, Authorization=f"Bearer {TOKEN}")[0] == 200
     assert open_site.ask("/health")[0] == 200, "who started it asks without"
     assert TOKEN not in open_site.log
 

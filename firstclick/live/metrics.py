@@ -1,0 +1,169 @@
+"""``/metrics``: what the database knows, what the page does, what the workers left."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from psycopg import sql
+
+from firstclick.live.board import Board
+from firstclick.live.database import Away, Failed
+from firstclick.metrics import SUFFIX
+
+_HEALTH = sql.SQL(
+    "select topic, accepted, rejected, lag_messages,"
+    " freshness_seconds::float8 as freshness_seconds,"
+    " newest_event_time, newest_kafka_time"
+    " from {}.pipeline_health order by topic"
+)
+_ENGINE = sql.SQL("select engine, version from {}.pipeline_engine")
+
+_BY_TOPIC = {
+    "lag_messages": (
+        "firstclick_lag_messages",
+        "Messages that Kafka holds and queries don't see.",
+        1.0,
+    ),
+    "freshness_seconds": (
+        "firstclick_freshness_seconds",
+        "How far what queries see lags behind what Kafka holds.",
+        1.0,
+    ),
+    "newest_event_time": (
+        "firstclick_newest_event_timestamp_seconds",
+        "The latest time that an accepted event tells.",
+        0.001,
+    ),
+    "newest_kafka_time": (
+        "firstclick_newest_kafka_timestamp_seconds",
+        "When Kafka took the newest message that queries see.",
+        0.001,
+    ),
+}
+"""Metrics by a column of pipeline_health: name, meaning, and the column's unit."""
+
+
+class Exposition:
+    """Answers Prometheus; asks the database once each time."""
+
+    def __init__(self, board: Board, schema: str, directory: Path | None) -> None:
+        """``directory`` is where the workers leave their files, if anywhere."""
+        self._board = board
+        self._directory = directory
+        self._health = _HEALTH.format(sql.Identifier(schema)).as_string()
+        self._engine = _ENGINE.format(sql.Identifier(schema)).as_string()
+
+    async def text(self, accept: str) -> tuple[bytes, str]:
+        """Return the body in the form that suits `Accept`, and its type."""
+        answered, health, engines = True, [], []
+        try:
+            health = await self._rows(self._health)
+            engines = await self._rows(self._engine)
+        except (Away, Failed):
+            answered = False
+        registry = CollectorRegistry()
+        registry.register(
+            _Collected(
+                [
+                    *_of_database(answered, health, engines),
+                    *self._of_page(),
+                    *_of_workers(self._directory),
+                ]
+            )
+        )
+        encode, media_type = choose_encoder(accept)
+        return encode(registry), media_type
+
+    async def _rows(self, statement: str) -> list[dict[str, Any]]:
+        frame, _ = await self._board.database.query(statement, 0)
+        names = [column.name for column in frame.columns]
+        return [dict(zip(names, row, strict=True)) for row in frame.rows]
+
+    def _of_page(self) -> Iterable[Metric]:
+        counts = self._board.counts
+        yield InfoMetricFamily(
+            "firstclick_build",
+            "The version of First Click.",
+            {"version": version("firstclick")},
+        )
+        yield GaugeMetricFamily(
+            "firstclick_page_viewers", "Who looks at the live page.", counts.viewers
+        )
+        yield CounterMetricFamily(
+            "firstclick_page_queries",
+            "Queries that the page has asked.",
+            counts.queries,
+        )
+        yield CounterMetricFamily(
+            "firstclick_page_query_seconds",
+            "The time that those took.",
+            counts.query_seconds,
+        )
+
+
+class _Collected(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+def _of_database(
+    answered: bool, health: list[dict[str, Any]], engines: list[dict[str, Any]]
+) -> Iterable[Metric]:
+    yield GaugeMetricFamily(
+        "firstclick_database_up",
+        "Whether the database answers the page's queries.",
+        float(answered),
+    )
+    for engine in engines:
+        yield InfoMetricFamily(
+            "firstclick_engine",
+            "Which engine keeps the relations up to date.",
+            {"engine": engine["engine"], "version": engine["version"]},
+        )
+    events = GaugeMetricFamily(
+        "firstclick_events",
+        "Messages of the last 48 hours, accepted or rejected.",
+        labels=["topic", "outcome"],
+    )
+    for row in health:
+        for outcome in ("accepted", "rejected"):
+            events.add_metric([row["topic"], outcome], row[outcome])
+    yield events
+    for column, (name, meaning, unit) in _BY_TOPIC.items():
+        family = GaugeMetricFamily(name, meaning, labels=["topic"])
+        for row in health:
+            if row[column] is not None:
+                family.add_metric([row["topic"]], row[column] * unit)
+        yield family
+
+
+def _of_workers(directory: Path | None) -> Iterable[Metric]:
+    """What their files say, one metric of the same name for all of them."""
+    files = [] if directory is None else sorted(directory.glob(f"*{SUFFIX}"))
+    written = GaugeMetricFamily(
+        "firstclick_metrics_timestamp_seconds",
+        "When the process last left its metrics.",
+        labels=["process"],
+    )
+    found: dict[str, Metric] = {written.name: written}
+    for file in files:
+        written.add_metric([file.stem], file.stat().st_mtime)
+        for family in text_string_to_metric_families(file.read_text()):
+            known = found.setdefault(family.name, family)
+            if known is not family:
+                known.samples += family.samples
+    return found.values()
