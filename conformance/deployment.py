@@ -22,7 +22,7 @@ from conformance.pipeline import Pipeline
 from firstclick import stack as stacks
 from firstclick.deploy import PROJECT, postgres_environment
 from firstclick.errors import DeploymentError, ServerError, SettingsError
-from firstclick.reader import reader_of, reader_url
+from firstclick.roles import READER, WORKERS, role_of, role_url
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 
@@ -70,7 +70,7 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
             stack = Stack(
                 home,
                 database_url,
-                reader_url(database_url, reader_of(name), password=""),
+                role_url(database_url, role_of(READER, name), password=""),
                 servers,
                 name,
                 settings.topic_prefix,
@@ -158,15 +158,17 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
                         sql.Identifier(settings.schema_name + suffix)
                     )
                 )
-            reader = sql.Identifier(reader_of(settings.schema_name))
-            if settings.target == "materialize":
-                # What it may use outside the schemas: else it can't be dropped
-                with suppress(psycopg.errors.UndefinedObject):
-                    connection.execute(sql.SQL("drop owned by {}").format(reader))
-            kind = "user" if settings.target == "risingwave" else "role"
-            connection.execute(
-                sql.SQL("drop {} if exists {}").format(sql.SQL(kind), reader)
-            )
+            works = (READER, *WORKERS) if settings.target == "embedded" else (READER,)
+            for work in works:
+                role = sql.Identifier(role_of(work, settings.schema_name))
+                if settings.target == "materialize":
+                    # What it may use outside the schemas: else it can't be dropped
+                    with suppress(psycopg.errors.UndefinedObject):
+                        connection.execute(sql.SQL("drop owned by {}").format(role))
+                kind = "user" if settings.target == "risingwave" else "role"
+                connection.execute(
+                    sql.SQL("drop {} if exists {}").format(sql.SQL(kind), role)
+                )
 
 
 def _dbt_build(settings: Settings, database_url: str, home: Path) -> None:

@@ -20,7 +20,7 @@ from firstclick.deploy import postgres_environment
 from firstclick.embedded.postgres import programs_directory
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Home
-from firstclick.reader import admit_reader, reader_of
+from firstclick.roles import LIMITS, admit, role_of
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 
@@ -86,11 +86,12 @@ def restore(settings: Settings, file: Path) -> str:
             "`firstclick down` first"
         )
     with stacks.up(settings, servers_only=True) as started:
-        stack = started.stack
+        stack, home = started.stack, Home(settings.home)
         with psycopg.connect(stack.database_url, autocommit=True) as connection:
             _make_room(connection, stack)
-        role = reader_of(stack.schema_name)
-        admit_reader(stack.database_url, role, Home(stack.home).password("grafana"))
+        for work, limits in LIMITS.items():
+            role, password = role_of(work, stack.schema_name), home.password(work)
+            admit(stack.database_url, role, password, limits)
         _run(
             *("pg_restore", "--exit-on-error", "--single-transaction", "--no-owner"),
             *("--dbname", _name(stack.database_url), str(file)),

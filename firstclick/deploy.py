@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,19 +65,20 @@ class Deployer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
 
-    def deploy(self) -> str:
+    def deploy(self, as_owner: Sequence[str] = ()) -> str:
         """Bring the database up to date; returns what to tell the user.
 
         Does nothing where neither the project nor its relations changed since the
-        last time. Raises DeploymentError with the first thing that dbt complained
-        about, and where its log is.
+        last time, nor which workers have no role and work ``as_owner``. Raises
+        DeploymentError with the first thing that dbt complained about, and where its
+        log is.
         """
         if not (PROJECT / "dbt_project.yml").is_file():
             raise DeploymentError(
                 f"{PROJECT} has no dbt_project.yml, expected the clone: install "
                 "with pip install --editable from it"
             )
-        project = self._fingerprint()
+        project = self._fingerprint(as_owner)
         deployed = self.home.read(Deployment, "deployment.json")
         if deployed is not None and deployed == self._deployment(project):
             return f"Models up to date: {len(deployed.relations)} relations"
@@ -135,8 +136,9 @@ class Deployer:
                 f"{self.home.logs / _LOG}"
             )
 
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.schema_name}\0{self.topic_prefix}".encode())
+    def _fingerprint(self, as_owner: Sequence[str]) -> str:
+        settings = (self.schema_name, self.topic_prefix, *as_owner)
+        digest = hashlib.sha256("\0".join(settings).encode())
         for part in _PARTS:
             for file in _files(PROJECT / part):
                 digest.update(f"\0{file.relative_to(PROJECT)}\0".encode())

@@ -34,12 +34,8 @@ from firstclick.embedded.topics import create_topics
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.metrics import ProcessMetrics, leave
-from firstclick.reader import admit_reader, reader_of, reader_url
+from firstclick.roles import LIMITS, READER, admit, admit_workers, role_of, role_url
 from firstclick.settings import Settings
-
-WORKERS = ("connector", "publisher", "expire")
-"""Modules of the package, in the order of their start; each connects to PostgreSQL
-with the application name ``firstclick <module>``."""
 
 SERVERS = ("postgres", "kafka")
 """The names of the services that the others need."""
@@ -70,7 +66,10 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class Worker:
-    """A module of the package that runs until it is told to stop."""
+    """A module of the package that runs until it is told to stop.
+
+    It connects to PostgreSQL with the application name ``firstclick <module>``.
+    """
 
     name: str
     environment: dict[str, str]
@@ -252,6 +251,7 @@ class Supervisor:
         self._begin = time.monotonic()
         self._servers: list[Supervised] = []
         self._workers: list[Supervised] = []
+        self._worker_urls: dict[str, str] = {}
         self._deployer: Deployer | None = None
         self._pool = ThreadPoolExecutor(2)
         self.state = State(
@@ -289,7 +289,7 @@ class Supervisor:
         database_url, bootstrap_servers = self._addresses()
         with self._lock:
             self.state.database_url = database_url
-            self.state.reader_url = self._reader_url(database_url)
+            self.state.reader_url = self._role_url(database_url, READER)
             self.state.bootstrap_servers = bootstrap_servers
         self._save()
         tasks = [self._pool.submit(self._start_database)]
@@ -297,6 +297,7 @@ class Supervisor:
         if not self._all_done(tasks):
             return
         if not self.state.servers_only:
+            self._workers[:0] = self._workers_at_the_database()
             for worker in self._workers:
                 worker.start()
             tasks = [
@@ -341,24 +342,10 @@ class Supervisor:
             )
             bootstrap_servers = kafka.bootstrap_servers
             self._servers.append(Supervised(kafka, home, self._changed))
-        environment = {
-            "DATABASE_URL": database_url,
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-            "FIRSTCLICK_SCHEMA": settings.schema_name,
-            "FIRSTCLICK_TOPIC_PREFIX": settings.topic_prefix,
-            "FIRSTCLICK_METRICS": str(home.metrics),
-        }
-        workers = [name for name in WORKERS if name != "expire" or settings.expire]
         page = self._page(database_url)
-        self.state.live_url = None if self.state.servers_only else page.url
-        self._workers = [
-            Supervised(worker, home, self._changed)
-            for worker in (
-                *(Worker(name, environment, home) for name in workers),
-                page,
-            )
-        ]
+        self._workers = [Supervised(page, home, self._changed)]
         if not self.state.servers_only:
+            self.state.live_url = page.url
             self._deployer = Deployer(
                 home, database_url, settings.schema_name, settings.topic_prefix
             )
@@ -374,7 +361,7 @@ class Supervisor:
         if not settings.live_is_private:
             token = settings.live_token or home.password("live")
         environment = {
-            "DATABASE_URL": self._reader_url(database_url),
+            "DATABASE_URL": self._role_url(database_url, READER),
             "FIRSTCLICK_SCHEMA": settings.schema_name,
             "FIRSTCLICK_LIVE_HOST": host,
             "FIRSTCLICK_LIVE_PORT": str(port),
@@ -383,17 +370,27 @@ class Supervisor:
         }
         return Page("live", environment, home, host, port, token)
 
-    def _reader_url(self, database_url: str) -> str:
-        role = reader_of(self.settings.schema_name)
-        return reader_url(database_url, role, self.home.password("grafana"))
+    def _workers_at_the_database(self) -> list[Supervised]:
+        assert self.state.bootstrap_servers is not None
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.state.bootstrap_servers,
+            "FIRSTCLICK_SCHEMA": self.settings.schema_name,
+            "FIRSTCLICK_TOPIC_PREFIX": self.settings.topic_prefix,
+            "FIRSTCLICK_METRICS": str(self.home.metrics),
+        }
+        return [
+            Supervised(
+                Worker(name, {**environment, "DATABASE_URL": url}, self.home),
+                self.home,
+                self._changed,
+            )
+            for name, url in self._worker_urls.items()
+            if name != "expire" or self.settings.expire
+        ]
 
-    def _admit_reader(self) -> None:
-        assert self.state.database_url is not None
-        admit_reader(
-            self.state.database_url,
-            reader_of(self.settings.schema_name),
-            self.home.password("grafana"),
-        )
+    def _role_url(self, owner_url: str, work: str) -> str:
+        role = role_of(work, self.settings.schema_name)
+        return role_url(owner_url, role, self.home.password(work))
 
     def _start_database(self) -> None:
         given = self.settings.database_url
@@ -404,8 +401,21 @@ class Supervisor:
             self._wait_for(self._server("postgres"))
         if self._deployer is not None:
             start = time.monotonic()
-            self._admit_reader()
-            self._step(self._deployer.deploy(), start)
+            database_url = self._deployer.database_url
+            schema, password = self._deployer.schema_name, self.home.password
+            reader = role_of(READER, schema)
+            admit(database_url, reader, password(READER), LIMITS[READER])
+            self._worker_urls = admit_workers(database_url, schema, password)
+            as_owner = [
+                name for name, url in self._worker_urls.items() if url == database_url
+            ]
+            self._step(self._deployer.deploy(as_owner), start)
+            if as_owner:
+                self._step(
+                    f"{', '.join(as_owner).capitalize()} as the owner: no role of "
+                    "theirs can log in, which takes createrole",
+                    start,
+                )
 
     def _start_kafka(self) -> None:
         given = self.settings.kafka_bootstrap_servers

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 import psycopg
+from psycopg import sql
 
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
 from firstclick.settings import Settings
@@ -107,7 +108,8 @@ def exclusive_session(
     """Connect to PostgreSQL as the only worker of this role for the schema.
 
     Another one waits here, without a transaction, for as long as the session of the
-    first lives. The connection is in autocommit mode.
+    first lives. The connection is in autocommit mode. ``relations`` are what the
+    worker needs besides the lock.
 
     Raises DeploymentError when one of the relations or functions is missing, Stopped
     when a signal comes while waiting, psycopg.Error.
@@ -122,8 +124,8 @@ def exclusive_session(
         keepalives_count=3,
     ) as connection:
         connection.execute("set client_connection_check_interval to '1s'")
-        _wait_for_lock(connection, f"firstclick {role} of {place.schema}", stop, log)
-        for name in relations:
+        alone = f"{place.schema}_maintenance.alone"
+        for name in (*relations, alone):
             found = connection.execute(
                 "select coalesce(to_regclass(%(name)s)::oid, to_regproc(%(name)s))",
                 {"name": name},
@@ -133,18 +135,26 @@ def exclusive_session(
                     f"expected {name} in the database, found none: "
                     "deploy the models first, by firstclick up or dbt run"
                 )
+        _wait_for_turn(connection, place.schema, role, stop, log)
         yield connection
 
 
-def _wait_for_lock(
-    connection: psycopg.Connection, name: str, stop: Stop, log: logging.Logger
+def _wait_for_turn(
+    connection: psycopg.Connection,
+    schema: str,
+    role: str,
+    stop: Stop,
+    log: logging.Logger,
 ) -> None:
     said = False
-    while connection.execute(
-        "select pg_try_advisory_lock(hashtextextended(%s, 0))", [name]
-    ).fetchone() != (True,):
+    ask = sql.SQL("select {}(%s)").format(
+        sql.Identifier(f"{schema}_maintenance", "alone")
+    )
+    while connection.execute(ask, [role]).fetchone() != (True,):
         if not said:
-            log.warning("another %s runs; waiting for it to end", name)
+            log.warning(
+                "another firstclick %s of %s runs; waiting for it to end", role, schema
+            )
             said = True
         stop.wait(0.5)
 

@@ -34,6 +34,7 @@ SUITES = {
         "tests/integration/test_connector_faults.py",
     ],
     "publisher": [*PYTEST, "tests/integration/test_publisher.py"],
+    "roles": [*PYTEST, "tests/integration/test_worker_roles.py"],
 }
 """The modules that are run, with their arguments."""
 

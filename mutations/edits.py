@@ -21,6 +21,7 @@ PUBLISHER = "firstclick/publisher.py"
 MODELS = ("dbt", "conformance")
 MACROS = ("maintained_view",)
 CONNECTOR = ("connector",)
+ROLES = ("roles",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +381,20 @@ EDITS = [
         "    perform {{ maintenance }}.serialise();\n    -- A truncation",
         "    -- A truncation",
         MACROS,
+    ),
+    Edit(
+        "whoever feeds a model must be allowed to change it",
+        "macros/maintained_view/as_owner.sql",
+        "security definer set",
+        "set",
+        ROLES,
+    ),
+    Edit(
+        "anybody may have a trigger of theirs change a model",
+        "macros/maintained_view/as_owner.sql",
+        "revoke execute on function {{ function }} from public",
+        "",
+        ROLES,
     ),
     Edit(
         "an edited model keeps its old rows",

@@ -203,7 +203,7 @@ class Postgres:
                     sql.Identifier(ROLE), hashed.decode()
                 )
             )
-        # To make the role that the dashboards read by
+        # To make the roles of the dashboards and the workers
         connection.execute(
             sql.SQL("alter role {} createrole").format(sql.Identifier(ROLE))
         )

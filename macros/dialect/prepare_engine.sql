@@ -8,6 +8,7 @@
 {% macro postgres__prepare_engine() %}
     {{- prepare_maintenance() }}
     {{- prepare_reader() -}}
+    {{- prepare_workers() -}}
 {% endmacro %}
 
 {% macro materialize__prepare_engine() %}

@@ -54,7 +54,7 @@
     large, on tables that grow: only those by index and nested loop stay good. -#}
 {% macro trigger_function(function, definition, operation, delta) %}
 create or replace function {{ function }}() returns trigger
-language plpgsql
+language plpgsql {{ as_owner() }}
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -77,7 +77,8 @@ begin
     {{ delta }}
     return null;
 end
-$maintain$
+$maintain$;
+{{ for_the_owner(function) }}
 {% endmacro %}
 
 

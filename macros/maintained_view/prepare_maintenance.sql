@@ -21,12 +21,23 @@ create table if not exists {{ maintenance }}.models (
 
 -- Taken first by whoever writes to the pipeline, until the transaction ends.
 create or replace function {{ maintenance }}.serialise() returns void
-language sql as $$
+language sql {{ as_owner() }} as $$
     select pg_advisory_xact_lock(hashtextextended('{{ maintenance }}', 0))
 $$;
+{{ for_the_owner(maintenance ~ '.serialise') }};
+
+-- Whether the session is its worker's only one: true for the first that asks, until
+-- it ends.
+create or replace function {{ maintenance }}.alone(worker text) returns boolean
+language sql {{ as_owner() }} as $$
+    select pg_try_advisory_lock(
+        hashtextextended('firstclick ' || worker || ' of {{ target.schema }}', 0)
+    )
+$$;
+{{ for_the_owner(maintenance ~ '.alone') }};
 
 create or replace function {{ maintenance }}.guard() returns trigger
-language plpgsql as $$
+language plpgsql {{ as_owner() }} as $$
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
         raise exception
@@ -41,6 +52,7 @@ begin
     return null;
 end
 $$;
+{{ for_the_owner(maintenance ~ '.guard') }};
 
 -- The text that the bytes encode in UTF-8; null where they don't, or hold a zero.
 -- ASCII without a backslash is its own escaped form, and spares a subtransaction.

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from firstclick.errors import ServerError
-from firstclick.reader import CONNECTIONS, admit_reader, reader_url
+from firstclick.roles import LIMITS, READER, admit, role_url
 from firstclick.stack import Stack
 
 READABLE = {
@@ -93,7 +93,7 @@ FORBIDDEN = [
     "select pg_reload_conf()",
     "select pg_stat_reset()",
     "select pg_terminate_backend(pid) from pg_stat_activity"
-    " where usename = 'firstclick'",
+    " where usename = 'connector'",
     "checkpoint",
 ]
 
@@ -148,7 +148,7 @@ def test_its_sessions_are_read_only_and_have_limits(stack: Stack) -> None:
         "statement_timeout": "5000ms",
         "transaction_timeout": "30000ms",
     }
-    assert connections == (CONNECTIONS,)
+    assert connections == (LIMITS[READER].connections,)
 
 
 def test_an_edited_model_can_be_read_as_before(
@@ -182,11 +182,11 @@ def test_a_role_that_is_missing_and_may_not_be_made_is_an_error(
             owner.execute(
                 sql.SQL("alter role {} password 'humble'").format(sql.Identifier(name))
             )
-            url = reader_url(servers.database_url, name, "humble")
+            url = role_url(servers.database_url, name, "humble")
             with pytest.raises(ServerError, match="grafana_nobodys is missing"):
-                admit_reader(url, "grafana_nobodys", "x")
+                admit(url, "grafana_nobodys", "x", LIMITS[READER])
             # One that is there is its administrator's
-            admit_reader(url, name, "other")
+            admit(url, name, "other", LIMITS[READER])
             psycopg.connect(url).close()
         finally:
             owner.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))

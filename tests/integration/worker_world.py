@@ -31,6 +31,9 @@ create schema {maintenance};
 create function {maintenance}.serialise() returns void language sql as $$
     select pg_advisory_xact_lock(hashtextextended({name}, 0))
 $$;
+create function {maintenance}.alone(worker text) returns boolean language sql as $$
+    select pg_try_advisory_lock(hashtextextended({name} || worker, 0))
+$$;
 create table {schema}.raw_clicks (
     event_key bytea,
     payload bytea not null,

@@ -16,7 +16,7 @@ from worker_world import eventually
 
 from firstclick.dashboards import load_all
 from firstclick.home import Home
-from firstclick.reader import reader_of
+from firstclick.roles import READER, role_of
 
 Open = Callable[..., Visit]
 INSIGHTS = next(iter(load_all().values()))
@@ -62,7 +62,7 @@ def test_a_panel_that_fails_says_why_and_the_others_go_on(
 ) -> None:
     page = visit().filled()
     names = [sql.Identifier(pipeline.stack.schema_name, "last_hour_genders")]
-    names.append(sql.Identifier(reader_of(pipeline.stack.schema_name)))
+    names.append(sql.Identifier(role_of(READER, pipeline.stack.schema_name)))
     may_read = sql.SQL("grant select on {} to {}").format(*names)
     may_not = sql.SQL("revoke select on {} from {}").format(*names)
     pipeline.database.execute(may_not)

@@ -1,13 +1,13 @@
-"""The address of the role that the dashboards read by."""
+"""The address of a role beside that of the owner."""
 
 import pytest
 
-from firstclick.reader import reader_of, reader_url
+from firstclick.roles import role_of, role_url
 
 
 def test_it_is_grafana_in_the_usual_schema_and_another_role_in_another() -> None:
-    assert reader_of("firstclick") == "grafana"
-    assert reader_of("shop") == "grafana_shop"
+    assert role_of("grafana", "firstclick") == "grafana"
+    assert role_of("grafana", "shop") == "grafana_shop"
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_it_is_grafana_in_the_usual_schema_and_another_role_in_another() -> None
 def test_it_is_the_owners_with_another_user_and_password(
     owner: str, reader: str
 ) -> None:
-    assert reader_url(owner, "grafana", "a/b@c") == reader
+    assert role_url(owner, "grafana", "a/b@c") == reader

@@ -1,0 +1,44 @@
+{#- Lets each worker's role do its work on a relation, as soon as it is there, and
+    nothing else: a hook after each model that a worker reads or writes. -#}
+{% macro grant_working() %}
+    {%- if execute -%}{{- adapter.dispatch('grant_working')() -}}{%- endif -%}
+{% endmacro %}
+
+{#- The connector reads no payload, and the others write none. -#}
+{% macro postgres__grant_working() %}
+{% set messages = {
+    'connector': [
+        'select (event_key, kafka_partition, kafka_offset)',
+        'insert',
+        'update (payload, kafka_partition, kafka_offset, kafka_time)',
+        'delete',
+    ],
+    'expire': ['select (event_key, kafka_time)', 'delete'],
+} %}
+{% set work = {
+    'raw_clicks': {'raw_clicks': messages},
+    'raw_purchases': {'raw_purchases': messages},
+    'kafka_offsets': {'kafka_offsets': {'connector': ['select', 'insert', 'update']}},
+    'expired_events': {'expired_events': {'expire': ['select']}},
+    'checkouts_topic': {
+        'checkouts_topic': {'publisher': ['select']},
+        'checkouts_changes': {'publisher': ['select', 'delete']},
+    },
+}.get(this.identifier, {}) %}
+{% for relation, privileges in work.items() %}
+{% for worker, granted in privileges.items() if has_role(role_of(worker)) %}
+grant {{ granted | join(', ') }}
+on {{ adapter.quote(this.schema) }}.{{ adapter.quote(relation) }}
+to {{ adapter.quote(role_of(worker)) }};
+{% endfor %}
+{% endfor %}
+{% endmacro %}
+
+{% macro materialize__grant_working() %}{% endmacro %}
+
+{% macro risingwave__grant_working() %}{% endmacro %}
+
+{% macro has_role(name) %}
+    {{- return(run_query("select 1 from pg_roles where rolname = '" ~ name ~ "'").rows
+        | length > 0) -}}
+{% endmacro %}

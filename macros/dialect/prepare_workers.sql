@@ -1,0 +1,36 @@
+{#- The roles of the workers that write to the pipeline, as firstclick.roles names
+    them, made where they are missing, and let call what they need. Where one is
+    missing and may not be made, that worker works as the owner. The streaming engines
+    do the workers' work themselves. -#}
+{% macro prepare_workers() %}
+    {{- adapter.dispatch('prepare_workers')() -}}
+{% endmacro %}
+
+{% macro postgres__prepare_workers() %}
+{% set maintenance = maintenance_schema() %}
+{% for worker, functions in {
+    'connector': ['alone(text)', 'serialise()'],
+    'publisher': ['alone(text)'],
+    'expire': ['serialise()'],
+}.items() %}
+{% set role = adapter.quote(role_of(worker)) %}
+do $$
+begin
+    if to_regrole('{{ role }}') is null then
+        create role {{ role }} nologin;
+    end if;
+    grant usage on schema {{ adapter.quote(target.schema) }} to {{ role }};
+    grant usage on schema {{ maintenance }} to {{ role }};
+    {%- for function in functions %}
+    grant execute on function {{ maintenance }}.{{ function }} to {{ role }};
+    {%- endfor %}
+exception when insufficient_privilege then
+    raise notice 'the role % may not be made by %', '{{ role }}', current_user;
+end
+$$;
+{% endfor %}
+{% endmacro %}
+
+{% macro materialize__prepare_workers() %}{% endmacro %}
+
+{% macro risingwave__prepare_workers() %}{% endmacro %}
