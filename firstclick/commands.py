@@ -1,7 +1,6 @@
 """What the command line offers."""
 
 import contextlib
-import logging
 import os
 import re
 import shlex
@@ -129,6 +128,30 @@ def status(
     else:
         health.show(found, Console(highlight=False))
     return 0 if found.healthy else 1
+
+
+@app.command()
+def logs(
+    worker: Annotated[
+        str | None,
+        typer.Argument(help="Whose; Kafka's and PostgreSQL's too.", show_default="all"),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as they are written.")
+    ] = False,
+    lines: Annotated[int, typer.Option(min=0, help="How many of the last ones.")] = 50,
+) -> None:
+    """Show what the processes have logged, in the order of time (UTC)."""
+    from firstclick.logbook import Logbook, choose
+
+    directory = Settings.load().home / "logs"
+    book = Logbook(directory, choose(directory, worker))
+    for entry in book.latest(lines):
+        print(entry)
+    if follow:
+        with _signals(interrupt=False) as stop:
+            for entry in book.follow(stop.wait):
+                print(entry, flush=True)
 
 
 @app.command()
@@ -291,6 +314,7 @@ def expire(
     """Delete the events that are no longer kept, and all that came of them."""
     from firstclick.expire import expire as keep_expiring
     from firstclick.expire import expire_once
+    from firstclick.logs import configure
     from firstclick.worker import Stop, Stopped
 
     seconds = None if every is None else _seconds(every)
@@ -300,9 +324,9 @@ def expire(
     elif seconds is None:
         _say(f"Deleted {expire_once(place)}")
     else:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        log = configure("expire")
         with contextlib.suppress(Stopped):
-            keep_expiring(place, Stop(), logging.getLogger("expire"), seconds)
+            keep_expiring(place, Stop(), log, seconds)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import psycopg
 from psycopg import sql
@@ -163,7 +163,7 @@ def expire(
                         metrics.tombstones.labels("purchases").inc(expired.purchases)
                         metrics.passed.set_to_current_time()
                         if expired.clicks or expired.purchases:
-                            log.info("expired %s", expired)
+                            log.info("expired %s", expired, extra=asdict(expired))
                         stop.wait(max(0.0, started + every - time.monotonic()))
             except (psycopg.Error, NotDelivered) as error:
                 stop.wait(failures.failed(error))

@@ -108,7 +108,11 @@ def _publish_all(
         published += len(messages)
         if started - summary >= SUMMARY_SECONDS:
             if published:
-                log.info("%d messages in %.0f s", published, started - summary)
+                log.info(
+                    "%d messages in %.0f s",
+                    *(published, started - summary),
+                    extra={"messages": published, "seconds": started - summary},
+                )
             summary, published = started, 0
         if len(changes) < MOST_CHANGES:
             for _ in connection.notifies(timeout=WAIT_SECONDS, stop_after=1):

@@ -24,7 +24,6 @@ from firstclick.supervisor import LOCKED, end_children
 
 _POLL = 0.05
 _STOP_SECONDS = 90
-_LOG_BYTES = 5_000_000
 
 OnStep = Callable[[Step], None]
 
@@ -190,19 +189,16 @@ def _spawn(
             *(str(os.getpid()), str(int(signal.SIGTERM)), "", ""),
             *command,
         ]
-    with home.errors():
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.rename(log.with_suffix(".log.1"))
-        with log.open("ab") as output:
-            return subprocess.Popen(
-                command,
-                cwd=home.path,
-                env=_environment(settings),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+    with home.errors(), log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=home.path,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
 
 
 def _follow(

@@ -21,11 +21,13 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
 import psycopg
 
+from firstclick import logs
 from firstclick.deploy import Deployer
 from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
 from firstclick.embedded.postgres import MAJOR, Postgres
@@ -80,6 +82,7 @@ class Worker:
             [sys.executable, "-m", f"firstclick.{self.name}"],
             {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
             self.home.path,
+            record=partial(logs.as_record, self.name),
         )
 
     def wait_ready(self, running: Running) -> str:
@@ -87,7 +90,7 @@ class Worker:
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             if running.process.poll() is not None:
-                reason = running.tail[-1] if running.tail else running.unsaid_reason()
+                reason = self._reason(running)
                 raise ServerError(
                     f"the {self.title} ended at once: {reason}; see {log}"
                 )
@@ -97,6 +100,11 @@ class Worker:
         raise ServerError(
             f"the {self.title} was not ready within {_READY_SECONDS} s: see {log}"
         )
+
+    @staticmethod
+    def _reason(running: Running) -> str:
+        said = logs.parsed(running.tail[-1]) if running.tail else None
+        return said.event if said is not None else running.unsaid_reason()
 
     @property
     def title(self) -> str:
@@ -197,7 +205,11 @@ class Supervised(threading.Thread):
                 return
             if time.monotonic() - start > _STABLE_SECONDS:
                 delay = _FIRST_DELAY
-            log.warning("%s: %s; starts again in %.1f s", self.name, reason, delay)
+            log.warning(
+                "%s: %s; starts again in %.1f s",
+                *(self.name, reason, delay),
+                extra={"service": self.name, "pause_seconds": delay},
+            )
             self._stopping.wait(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
             self._restarts += 1
@@ -213,7 +225,11 @@ class Supervised(threading.Thread):
         self._changed(self.name, Child(process, restarts=self._restarts))
         try:
             text = self._service.wait_ready(running)
-            log.info("%s (pid %d)", text, process.pid)
+            log.info(
+                "%s (pid %d)",
+                *(text, process.pid),
+                extra={"service": self.name, "pid": process.pid},
+            )
             if not self.started.done():
                 self.started.set_result(text)
             code = running.process.wait()
@@ -528,9 +544,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--servers-only", action="store_true")
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.configure("supervisor")
     settings = Settings.load()
     home = Home.open(settings.home)
     with contextlib.ExitStack() as held:
@@ -539,6 +553,7 @@ def main() -> int:
         except HomeError as error:
             log.error("%s", error)
             return LOCKED
+        logs.log_into(home.logs / "supervisor.log", "supervisor")
         supervisor = Supervisor(home, settings, arguments.servers_only)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stop_soon())

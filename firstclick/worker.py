@@ -4,7 +4,6 @@ import logging
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
+from firstclick.logs import configure
 from firstclick.settings import Settings
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -70,7 +70,9 @@ class Backoff:
         self._latest = now
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         self._log.warning(
-            "%s: %s; trying again in %.1f s", self._subject, one_line(reason), pause
+            "%s: %s; trying again in %.1f s",
+            *(self._subject, one_line(reason), pause),
+            extra={"subject": self._subject, "pause_seconds": pause},
         )
         return pause
 
@@ -78,7 +80,11 @@ class Backoff:
         """Note a success, in the log too when it is the first after a failure."""
         if self._since is not None:
             seconds = time.monotonic() - self._since
-            self._log.info("%s: works again after %.1f s", self._subject, seconds)
+            self._log.info(
+                "%s: works again after %.1f s",
+                *(self._subject, seconds),
+                extra={"subject": self._subject, "seconds": seconds},
+            )
             self._since = None
 
 
@@ -165,12 +171,7 @@ def main(name: str, work: Callable[[Place, Stop, logging.Logger], None]) -> int:
     It gets its place from the environment. The log goes to stderr, a FirstClickError
     as its last line.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s %(levelname)s {name}: %(message)s",
-    )
-    log = logging.getLogger(name)
+    log = configure(name)
     try:
         work(_place(), Stop(), log)
     except Stopped:

@@ -305,6 +305,11 @@ class Carrier:
                 "reading %s: %d partitions, up to %d messages behind, from %s",
                 *(topic, len(positions), behind),
                 ", ".join(f"{number}: {at.stored}" for number, at in positions.items()),
+                extra={
+                    "topic": topic,
+                    "behind_messages": behind,
+                    "offsets": {number: at.stored for number, at in positions.items()},
+                },
             )
 
     def _lost(self, topic: str, number: int, stored: int, latest: int) -> ServerError:
@@ -327,5 +332,11 @@ class Carrier:
                 "%d messages in %d batches, %.1f ms a batch, in %.0f s",
                 *(done.messages, done.batches, 1000 * done.seconds / done.batches),
                 now - done.since,
+                extra={
+                    "messages": done.messages,
+                    "batches": done.batches,
+                    "batch_seconds": done.seconds,
+                    "seconds": now - done.since,
+                },
             )
         self._summary = Summary(now)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -20,9 +20,7 @@ import psutil
 
 from firstclick.embedded import guard
 from firstclick.errors import ServerError, SettingsError
-
-_LOG_BYTES = 10_000_000
-_LOG_FILES = 3
+from firstclick.logs import KEPT, LARGEST
 
 
 class ProcessId(msgspec.Struct, frozen=True):
@@ -114,6 +112,8 @@ class Command:
     stop: signal.Signals = signal.SIGTERM
     patience: float = 10
     """Seconds from ``stop`` to SIGKILL."""
+    record: Callable[[str], str] = str
+    """What its log has of a line that it writes."""
 
     def guarded(self) -> list[str]:
         who = self.account
@@ -203,15 +203,15 @@ class Running:
     def _collect(self, output: IO[bytes], name: str, logs: Path) -> None:
         handler = RotatingFileHandler(
             logs / f"{name}.log",
-            maxBytes=_LOG_BYTES,
-            backupCount=_LOG_FILES,
+            maxBytes=LARGEST,
+            backupCount=KEPT,
             errors="replace",
         )
         # A full disk must not stop the reading, and with it the program
         handler.handleError = lambda record: None  # type: ignore[method-assign]
         with output, contextlib.closing(handler):
             for line in output:
-                text = line.decode(errors="replace").rstrip()
+                text = self.command.record(line.decode(errors="replace").rstrip())
                 self.tail.append(text)
                 handler.emit(
                     logging.LogRecord(name, logging.INFO, "", 0, text, None, None)

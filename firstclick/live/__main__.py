@@ -15,6 +15,7 @@ from firstclick.live.board import Board
 from firstclick.live.database import Away, Database
 from firstclick.live.metrics import Exposition
 from firstclick.live.web import application
+from firstclick.logs import configure
 from firstclick.settings import Settings
 
 _CLOSING_SECONDS = 2
@@ -22,12 +23,7 @@ _CLOSING_SECONDS = 2
 
 def main() -> int:
     """Serve; returns the exit status. The log goes to stderr, an error as its end."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s live: %(message)s",
-    )
-    log = logging.getLogger("live")
+    log = configure("live")
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn has its own while it serves, and raises the signal again in the end
         signal.signal(number, lambda number, frame: None)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -130,6 +131,32 @@ def test_status_shows_health_to_people_and_programs(stack: Stack) -> None:
         "publisher",
     }
     assert {topic["topic"] for topic in found["topics"]} == {"clicks", "purchases"}
+
+
+def test_logs_are_shown_in_order_and_are_json_in_their_files(stack: Stack) -> None:
+    for name in ("connector", "live", "publisher", "supervisor"):
+        lines = (stack.home / "logs" / f"{name}.log").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        assert records
+        assert {record["worker"] for record in records} == {name}
+        assert all({"time", "level", "event"} <= record.keys() for record in records)
+    shown = _run(stack.home, "logs", "--lines", "1000")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    times = [line[:23] for line in shown.stdout.splitlines()]
+    assert times == sorted(times)
+    assert re.search(r"^\S+ \S+  connector  INFO     reading", shown.stdout, re.M)
+    one = _run(stack.home, "logs", "publisher").stdout.splitlines()
+    assert {line.split()[2] for line in one} == {"publisher"}
+    _assert_one_line(_run(stack.home, "logs", "cook"), "'cook'", "connector", "live")
+
+
+def test_logs_are_followed_until_a_signal(stack: Stack) -> None:
+    with _start(stack.home, "logs", "--follow", "--lines", "1") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_generate_says_what_it_sent(stack: Stack) -> None:

@@ -1,5 +1,6 @@
 """Who may ask for what, and what a browser is told to do with it."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def refusal(**environment: str) -> str:
     assert ended.returncode == 1
     lines = ended.stderr.splitlines()
     assert len(lines) == 1, ended.stderr
-    return lines[0].partition(" live: ")[2]
+    return str(json.loads(lines[0])["event"])
 
 
 def test_a_page_that_cannot_be_served_says_why_in_a_line(

@@ -1,6 +1,7 @@
 """What the page says, and does, while something of the pipeline doesn't work."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -39,7 +40,7 @@ def test_the_pages_server_goes_and_comes_back(
         page = visit(first.url + "/d/firstclick-pipeline", faults=True).filled()
         page.becomes("Live")
         assert first.end() == 0, "while a stream is open"
-        assert first.log.rstrip().endswith("stopped")
+        assert json.loads(first.log.splitlines()[-1])["event"] == "stopped"
     page.becomes("Reconnecting…")
     assert page.notice.startswith("The page's server doesn't answer. What you see is ")
     with Site(pipeline.stack, tmp_path / "log", FIRSTCLICK_LIVE_PORT=port):

@@ -1,0 +1,159 @@
+"""Logs are records, are bounded, and can be read."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firstclick.embedded import processes
+from firstclick.embedded.processes import Command, Running
+from firstclick.errors import HomeError
+from firstclick.logbook import Logbook, choose
+from firstclick.logs import KEPT, as_record, parsed
+
+
+def run(program: str) -> list[dict[str, object]]:
+    """What a program has logged."""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    return [json.loads(line) for line in ended.stderr.splitlines()]
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_line_is_a_record_of_what_happened_and_its_values() -> None:
+    (record,) = run(
+        "from firstclick.logs import configure\n"
+        "log = configure('cook')\n"
+        "log.warning('%d eggs\\n broke', 3, extra={'eggs': 3})\n"
+    )
+    assert list(record)[:4] == ["time", "level", "worker", "event"]
+    assert str(record.pop("time")).endswith("Z")
+    assert record == {
+        "level": "WARNING",
+        "worker": "cook",
+        "event": "3 eggs\n broke",
+        "eggs": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    "end", ["1 / 0", "import threading; threading.Thread(target=lambda: 1 / 0).start()"]
+)
+def test_what_ends_a_process_or_a_thread_is_a_record_too(end: str) -> None:
+    (record,) = run(f"from firstclick.logs import configure; configure('cook'); {end}")
+    assert record["level"] == "CRITICAL"
+    assert record["event"] == "ZeroDivisionError: division by zero"
+    assert str(record["traceback"]).startswith("Traceback (most recent call last)")
+
+
+def test_what_others_write_becomes_a_record() -> None:
+    line = as_record("cook", '%3|123|FAIL|rdkafka#1| it "failed"')
+    found = parsed(line)
+    assert found is not None
+    assert (found.level, found.worker) == ("ERROR", "cook")
+    assert found.event == '%3|123|FAIL|rdkafka#1| it "failed"'
+    assert as_record("cook", line) == line
+
+
+def test_a_talkative_process_fills_a_bounded_number_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LARGEST", 2_000)
+    program = "for number in range(1000): print('line', number)"
+    command = Command(
+        [sys.executable, "-c", program],
+        {},
+        tmp_path,
+        record=lambda line: as_record("cook", line),
+    )
+    running = Running.start("cook", command, tmp_path)
+    eventually(lambda: bool(running.tail) and "line 999" in running.tail[-1])
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 1 + KEPT
+    assert all(file.stat().st_size <= 2_000 for file in files)
+    assert all(parsed(line) for file in files for line in file.read_text().splitlines())
+
+
+def test_a_log_of_its_own_is_rotated_with_what_goes_to_stderr(tmp_path: Path) -> None:
+    program = (
+        "import logging, sys\n"
+        "from pathlib import Path\n"
+        "from firstclick import logs\n"
+        "logs.LARGEST = 2_000\n"
+        f"logs.log_into(Path({str(tmp_path)!r}) / 'cook.log', 'cook')\n"
+        "for number in range(100): logging.info('line %d', number)\n"
+        "print('the end', file=sys.stderr)\n"
+    )
+    assert run(program) == []
+    assert len(list(tmp_path.iterdir())) == 1 + KEPT
+    assert (tmp_path / "cook.log").read_text().endswith("the end\n")
+
+
+LINES = {
+    "connector": '{"time":"2026-11-24T10:00:00.002Z","level":"ERROR",'
+    '"worker":"connector","event":"bad \\u001b[31m",'
+    '"traceback":"Traceback\\n  here"}\n',
+    "kafka": "never\n2026-11-24T12:00:00.001+02:00 [main] WARN cold\n\tat java\n",
+    "postgres": "2026-11-24 10:00:00.003 UTC [1] @ LOG:  ready\n",
+    "dbt": "10:00:00.000000 [info ] undated\n",
+}
+
+
+def test_the_logs_are_read_together_in_the_order_of_time(tmp_path: Path) -> None:
+    for name, text in LINES.items():
+        (tmp_path / f"{name}.log").write_text(text)
+    found = [str(line) for line in Logbook(tmp_path, choose(tmp_path, None)).latest(9)]
+    assert found == [
+        "                         kafka               never",
+        "2026-11-24 10:00:00.001  kafka               [main] WARN cold",
+        "2026-11-24 10:00:00.001  kafka               \tat java",
+        "2026-11-24 10:00:00.002  connector  ERROR    bad \\x1b[31m",
+        "2026-11-24 10:00:00.002  connector           Traceback",
+        "2026-11-24 10:00:00.002  connector             here",
+        "2026-11-24 10:00:00.003  postgres            [1] @ LOG:  ready",
+    ]
+    (last,) = Logbook(tmp_path, ["kafka", "postgres"]).latest(1)
+    assert last.process == "postgres"
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="has no logs, expected those of a stack"):
+        choose(tmp_path, None)
+    (tmp_path / "kafka.log").touch()
+    with pytest.raises(HomeError, match="no log of 'cook', expected one of kafka"):
+        choose(tmp_path, "cook")
+
+
+def test_logs_are_followed_over_their_rotation(tmp_path: Path) -> None:
+    file = tmp_path / "cook.log"
+    file.write_text("2026-11-24 10:00:00.001 a\n2026-11-24 10:00:00.002 b")
+    book = Logbook(tmp_path, ["cook"])
+    assert [entry.text for entry in book.latest(5)] == ["a"]
+
+    def rotate() -> None:
+        with file.open("a") as old:
+            old.write("c\n")
+        file.rename(file.with_suffix(".log.1"))
+        file.write_text("2026-11-24 10:00:00.003 d\n")
+
+    steps = iter([rotate, lambda: None])
+
+    def ended(seconds: float) -> bool:
+        step = next(steps, None)
+        if step is not None:
+            step()
+        return step is None
+
+    assert [entry.text for entry in book.follow(ended)] == ["bc", "d"]
+    assert [e.text for e in Logbook(tmp_path, ["cook"]).latest(5)] == ["a", "bc", "d"]
