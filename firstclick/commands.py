@@ -86,6 +86,8 @@ def up(
             settings, detach=detach, servers_only=servers_only, on_step=_say_step
         )
         _say(f"Ready in {started.stack.home}")
+        if not settings.live_is_private:
+            _say(f"Live page on {started.stack.live_url}")
         if detach or started.supervisor is None:
             return
         _say("Ctrl-C stops it.")

@@ -9,6 +9,7 @@
     postgres.password     of the role firstclick, mode 0600
     live.password         the token of the live page, mode 0600
     grafana.password      of the role that the dashboards read by, mode 0600
+    connector.password    of that worker's role, and so for each worker, mode 0600
     superuser.password    of PostgreSQL's superuser, mode 0600
     postgresql.conf       written anew by each start; ALTER SYSTEM overrides it
     postgres/             PostgreSQL's data, owned by whom it runs as
@@ -20,7 +21,8 @@
     metrics/              one file a process: what it counts, for the live page
 
 The directory has mode 0700; made by root 0711, so that the unprivileged user whom
-PostgreSQL runs as gets to its own directory.
+PostgreSQL runs as gets to its own directory. A home that others could have written to
+is refused.
 """
 
 import contextlib
@@ -28,7 +30,6 @@ import os
 import secrets
 import shutil
 import socket
-import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -112,23 +113,15 @@ class Home:
     def open(cls, path: Path) -> "Home":
         """Make the directory where it is missing.
 
-        Raises HomeError where it can't be used: not ours, a symbolic link, other
-        things in it, a layout of a newer version, no permission, a full disk.
+        Raises HomeError where it can't be used: others may write to it or to what is
+        in it, other things are in it, a layout of a newer version, no permission, a
+        full disk.
         """
         home = cls(path)
         with home.errors():
-            if path.is_symlink():
-                raise HomeError(
-                    f"{path} is a symbolic link, expected a directory: set "
-                    "FIRSTCLICK_HOME to where it leads"
-                )
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            status = path.stat(follow_symlinks=False)
-            if status.st_uid != os.geteuid():
-                raise HomeError(
-                    f"{path} belongs to user {status.st_uid}, expected "
-                    f"{os.geteuid()}: set FIRSTCLICK_HOME to a directory of your own"
-                )
+            if not path.is_symlink():
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            home.check()
             layout = home.read(Layout, "home.json")
             if layout is None:
                 known = ("lock", "home.json")
@@ -144,11 +137,52 @@ class Home:
                     f"{path} has layout {layout.version}, expected {LAYOUT}: "
                     "use the version of firstclick that made it, or another home"
                 )
-            mode = 0o711 if os.geteuid() == 0 else 0o700
-            if stat.S_IMODE(status.st_mode) != mode:
-                path.chmod(mode)
+            path.chmod(0o711 if os.geteuid() == 0 else 0o700)
             home.logs.mkdir(mode=0o700, exist_ok=True)
         return home
+
+    def check(self) -> None:
+        """Raise HomeError where others could have put something here.
+
+        What is in it decides what we connect to, send passwords to and end.
+        """
+        with self.errors():
+            if self.path.is_symlink():
+                raise HomeError(
+                    f"{self.path} is a symbolic link, expected a directory: set "
+                    "FIRSTCLICK_HOME to where it leads"
+                )
+            self._check_owner(
+                self.path, "set FIRSTCLICK_HOME to a directory of your own"
+            )
+            for entry in self.path.iterdir():
+                if entry.is_symlink():
+                    raise HomeError(
+                        f"{entry} is a symbolic link, expected none in a home: put "
+                        "what it leads to in its place, or set FIRSTCLICK_HOME to "
+                        "another directory"
+                    )
+                # PostgreSQL's may be its own user's, who can get no further
+                if entry.name != "postgres":
+                    self._check_owner(entry, "see who put it there, and delete it")
+                if entry.suffix == ".password" and entry.stat().st_mode & 0o077:
+                    raise HomeError(
+                        f"{entry} can be read by others, expected mode 0600: run "
+                        f"`chmod 600 {entry}`, or delete it if others may know it"
+                    )
+
+    def _check_owner(self, path: Path, remedy: str) -> None:
+        status = path.stat(follow_symlinks=False)
+        if status.st_uid != os.geteuid():
+            raise HomeError(
+                f"{path} belongs to user {status.st_uid}, expected {os.geteuid()}: "
+                f"{remedy}"
+            )
+        if status.st_mode & 0o022:
+            raise HomeError(
+                f"{path} can be written to by others, expected by its owner alone: "
+                f"look at what is in it, then run `chmod go-w {path}`"
+            )
 
     @property
     def logs(self) -> Path:
@@ -193,7 +227,7 @@ class Home:
         """A JSON file of the home, or None where there is none."""
         with self.errors():
             try:
-                content = (self.path / name).read_bytes()
+                content = self._read_bytes(name)
             except FileNotFoundError:
                 return None
         try:
@@ -228,7 +262,12 @@ class Home:
         with self.errors():
             if not file.exists():
                 self.write_bytes(secrets.token_urlsafe(24).encode(), file.name)
-            return file.read_text().strip()
+            return self._read_bytes(file.name).decode().strip()
+
+    def _read_bytes(self, name: str) -> bytes:
+        opened = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(opened, "rb") as file:
+            return file.read()
 
     def port(self, name: str, setting: int | None) -> int:
         """The port of a server: as set, as remembered, or a free one.

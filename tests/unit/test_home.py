@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from firstclick import stack as stacks
 from firstclick.embedded.processes import Account, ProcessId
 from firstclick.errors import HomeError, ServerError
 from firstclick.home import Home, Layout
+from firstclick.settings import Settings
 
 ROOT = os.geteuid() == 0
 
@@ -42,6 +44,77 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(HomeError, match="symbolic link"):
         Home.open(tmp_path / "link")
+
+
+@pytest.mark.parametrize("name", ["grafana.password", "state.json", "lock", "logs"])
+def test_a_symbolic_link_in_a_home_is_refused(tmp_path: Path, name: str) -> None:
+    home = Home.open(tmp_path / "home")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("{}")
+    if name == "logs":
+        home.logs.rmdir()
+    (home.path / name).symlink_to(elsewhere if name == "logs" else elsewhere / "file")
+    for use in (lambda: Home.open(home.path), lambda: stacks.find(home.path)):
+        with pytest.raises(HomeError, match=f"{name} is a symbolic link"):
+            use()
+    assert (elsewhere / "file").read_text() == "{}"
+
+
+def test_a_symbolic_link_that_was_put_there_meanwhile_is_not_read(
+    tmp_path: Path,
+) -> None:
+    home = Home.open(tmp_path / "home")
+    (tmp_path / "known").write_text("known")
+    (home.path / "grafana.password").symlink_to(tmp_path / "known")
+    with pytest.raises(HomeError, match="can't be used"):
+        home.password("grafana")
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
+@pytest.mark.parametrize("name", [".", "logs"])
+def test_what_others_may_write_to_is_refused(
+    tmp_path: Path, name: str, mode: int
+) -> None:
+    home = Home.open(tmp_path / "home")
+    (home.path / name).chmod(mode)
+    for use in (lambda: Home.open(home.path), lambda: stacks.find(home.path)):
+        with pytest.raises(HomeError, match="can be written to by others"):
+            use()
+
+
+def test_what_others_may_only_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o755)
+    home = Home.open(tmp_path / "home")
+    assert stat.S_IMODE(home.path.stat().st_mode) & 0o066 == 0
+
+
+def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    home.password("grafana")
+    (home.path / "grafana.password").chmod(0o640)
+    with pytest.raises(HomeError, match="chmod 600"):
+        Home.open(home.path)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give a file away")
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    (home.path / "state.json").touch(mode=0o600)
+    os.chown(home.path / "state.json", 12345, 12345)
+    with pytest.raises(HomeError, match=r"state\.json belongs to user 12345"):
+        stacks.find(home.path)
+
+
+@pytest.mark.parametrize("detour", ["link/../link", "link/.", "./link/"])
+def test_no_spelling_of_a_path_hides_a_symbolic_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detour: str
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("FIRSTCLICK_HOME", f"{tmp_path}/{detour}")
+    with pytest.raises(HomeError, match="symbolic link"):
+        Home.open(Settings.load().home)
 
 
 def test_a_directory_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
