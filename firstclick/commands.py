@@ -148,10 +148,10 @@ def logs(
 
     directory = Settings.load().home / "logs"
     book = Logbook(directory, choose(directory, worker))
-    for entry in book.latest(lines):
-        print(entry)
-    if follow:
-        with _signals(interrupt=False) as stop:
+    with _signals(interrupt=False) as stop:
+        for entry in book.latest(lines):
+            print(entry, flush=True)
+        if follow:
             for entry in book.follow(stop.wait):
                 print(entry, flush=True)
 

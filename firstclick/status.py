@@ -27,9 +27,12 @@ class Process(msgspec.Struct, frozen=True):
     """A process of the stack."""
 
     name: str
+    """As its log is named."""
     pid: int
+    """Its number, or its last one where it does not run."""
     running: bool
     restarts: int
+    """How often it was started again since the stack's start."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,11 @@ class Partition:
     topic: str
     partition: int
     in_tables: int | None
+    """Up to where the tables are; null where the partition is not read yet."""
     in_kafka: int | None
+    """Up to where Kafka is; null where it does not answer."""
     lag: int | None
+    """The difference, in messages."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,17 @@ class Topic:
 
     topic: str
     accepted: int
+    """Messages of the last 48 hours that count."""
     rejected: int
+    """Those that don't; `rejected_events` says why."""
     newest_event_time: datetime | None
+    """The latest time that an accepted event tells; null before the first."""
     newest_kafka_time: datetime | None
+    """When Kafka took the newest message that was read; null before the first."""
     lag_messages: int | None
+    """Messages not read yet, as of the connector's last look at Kafka."""
     freshness_seconds: float | None
+    """How far what queries see lags behind what Kafka holds."""
 
 
 class Status(msgspec.Struct):
@@ -63,16 +75,27 @@ class Status(msgspec.Struct):
     """
 
     healthy: bool
+    """Whether there are no problems; the exit status says the same."""
     home: str
+    """The directory."""
     phase: str
+    """`stopped`, `starting`, `ready` or `stopping`."""
     kafka: str | None = None
+    """Its address; null where nothing runs, as all that follows."""
     postgres: str | None = None
+    """Its address."""
     processes: list[Process] = []
+    """The stack's processes."""
     partitions: list[Partition] = []
+    """How far each partition is read, by Kafka's own word."""
     topics: list[Topic] = []
+    """The rows of `pipeline_health`."""
     unpublished_checkouts: int | None = None
+    """Changes that are yet to be published."""
     problems: list[str] = []
+    """One line each; see [Messages](#messages)."""
     warnings: list[str] = []
+    """The same, of what works but is not as it should be."""
 
 
 def status(settings: Settings) -> Status:

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from psycopg import sql
 
-from firstclick.live.board import Board
+from firstclick.live.board import Board, Counts
 from firstclick.live.database import Away, Failed
 from firstclick.metrics import SUFFIX
 
@@ -77,7 +77,7 @@ class Exposition:
             _Collected(
                 [
                     *_of_database(answered, health, engines),
-                    *self._of_page(),
+                    *_of_page(self._board.counts),
                     *_of_workers(self._directory),
                 ]
             )
@@ -90,26 +90,12 @@ class Exposition:
         names = [column.name for column in frame.columns]
         return [dict(zip(names, row, strict=True)) for row in frame.rows]
 
-    def _of_page(self) -> Iterable[Metric]:
-        counts = self._board.counts
-        yield InfoMetricFamily(
-            "firstclick_build",
-            "The version of First Click.",
-            {"version": version("firstclick")},
-        )
-        yield GaugeMetricFamily(
-            "firstclick_page_viewers", "Who looks at the live page.", counts.viewers
-        )
-        yield CounterMetricFamily(
-            "firstclick_page_queries",
-            "Queries that the page has asked.",
-            counts.queries,
-        )
-        yield CounterMetricFamily(
-            "firstclick_page_query_seconds",
-            "The time that those took.",
-            counts.query_seconds,
-        )
+
+def known() -> list[Metric]:
+    """Every metric that is not a worker's, for who explains them."""
+    engine = {"engine": "", "version": ""}
+    none = Counts(viewers=0, asking=0, queries=0, query_seconds=0)
+    return [*_of_database(True, [], [engine]), *_of_page(none), *_of_workers(None)]
 
 
 class _Collected(Collector):
@@ -149,6 +135,25 @@ def _of_database(
             if row[column] is not None:
                 family.add_metric([row["topic"]], row[column] * unit)
         yield family
+
+
+def _of_page(counts: Counts) -> Iterable[Metric]:
+    yield InfoMetricFamily(
+        "firstclick_build",
+        "The version of First Click.",
+        {"version": version("firstclick")},
+    )
+    yield GaugeMetricFamily(
+        "firstclick_page_viewers", "Who looks at the live page.", counts.viewers
+    )
+    yield CounterMetricFamily(
+        "firstclick_page_queries", "Queries that the page has asked.", counts.queries
+    )
+    yield CounterMetricFamily(
+        "firstclick_page_query_seconds",
+        "The time that those took.",
+        counts.query_seconds,
+    )
 
 
 def _of_workers(directory: Path | None) -> Iterable[Metric]:

@@ -1,5 +1,6 @@
 """What Prometheus is told is what the database and Kafka say."""
 
+import re
 import time
 import urllib.request
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from worker_world import eventually
 
+from firstclick.dashboards import DIRECTORY
 from firstclick.home import Home
 from generator import generate
 
@@ -156,8 +158,10 @@ def test_the_metrics_are_named_and_explained_as_prometheus_has_it(
 ) -> None:
     families = scrape(pipeline).families
     assert len({family.name for family in families}) == len(families) > 15
+    page = (DIRECTORY.parents[1] / "docs" / "operations.md").read_text()
     for family in families:
         assert family.name.startswith("firstclick_")
+        assert re.search(rf"`{family.name}(_total)?`", page)
         assert family.documentation.endswith(".")
         assert family.type in ("counter", "gauge", "histogram")
         assert all(

@@ -1,0 +1,721 @@
+"""Why each message comes, and what to do about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Messages with a cause and a remedy in common.
+
+    They have these words; where several troubles' words are in one, the longest count.
+    """
+
+    words: str
+    cause: str
+    remedy: str
+
+
+TROUBLES: Mapping[str, Sequence[Trouble]] = {
+    "Starting and stopping": (
+        Trouble(
+            "nothing runs in",
+            "No stack is up in this home.",
+            "Start it, or set `FIRSTCLICK_HOME` to the home that is meant.",
+        ),
+        Trouble(
+            "expected it ready: wait",
+            "It is starting or stopping just now.",
+            "Wait; `firstclick logs -f supervisor` shows how far it is.",
+        ),
+        Trouble(
+            "the stack is …",
+            "It is starting or stopping just now.",
+            "Wait, and ask again.",
+        ),
+        Trouble(
+            "runs with --servers-only",
+            "It was started without models and workers.",
+            "`firstclick down`, then `firstclick up`.",
+        ),
+        Trouble(
+            "was stopped while it started",
+            "Somebody ran `firstclick down`, or sent a signal.",
+            "Start it again.",
+        ),
+        Trouble(
+            "stopped while it was waited for",
+            "Two started it at once, and the other one was ended.",
+            "Start it again.",
+        ),
+        Trouble(
+            "the supervisor ended with status",
+            "The process that keeps all others ended unexpectedly.",
+            "Its log's last lines say why: `firstclick logs supervisor`.",
+        ),
+        Trouble(
+            "the stack failed to start",
+            "A process did not start, and gave no reason.",
+            "`firstclick logs`.",
+        ),
+        Trouble(
+            "is held by another firstclick",
+            "A supervisor that is about to end still holds the home.",
+            "Wait; if it stays so, `firstclick down`.",
+        ),
+        Trouble(
+            "is in use by another firstclick",
+            "Another command has the home, or a stack is up in it.",
+            "Wait for it, or `firstclick down`.",
+        ),
+        Trouble(
+            "expected it stopped",
+            "The command needs a home in which nothing runs.",
+            "`firstclick down` first.",
+        ),
+        Trouble(
+            "was stopped before it began",
+            "Somebody ended the start.",
+            "Start it again.",
+        ),
+        Trouble(
+            "… was stopped",
+            "Somebody ended the start.",
+            "Start it again.",
+        ),
+        Trouble(
+            "stopped while Kafka was downloaded",
+            "Somebody ended the first start.",
+            "Start it again; the download begins anew.",
+        ),
+        Trouble(
+            "starts again in",
+            "A process of the stack has ended by itself, or was killed.",
+            "None, if it stays up then. If not, its own log says why it ends.",
+        ),
+        Trouble(
+            "does not run: see",
+            "A process has ended and is about to be started again.",
+            "`firstclick logs` of it says why it ended.",
+        ),
+        Trouble(
+            "ended at once: …; see …",
+            "A process of the stack ended as soon as it was started.",
+            "Remedy the reason in the message; its log may say more.",
+        ),
+        Trouble(
+            "was not ready within",
+            "A worker can't connect, or the machine is very busy.",
+            "`firstclick logs` of it; start again when the machine has room.",
+        ),
+        Trouble(
+            "could not be started",
+            "A program is missing or may not be run.",
+            "Install the requirements anew; see that the disk allows programs.",
+        ),
+    ),
+    "The home": (
+        Trouble(
+            "is a symbolic link, expected a directory",
+            "A link could be pointed elsewhere while the home is in use.",
+            "Name the directory itself.",
+        ),
+        Trouble(
+            "is a symbolic link, expected none in a home",
+            "A link could be pointed elsewhere while the home is in use.",
+            "Move what it leads to into the home.",
+        ),
+        Trouble(
+            "belongs to user …, expected …: …",
+            "Another user made the directory, or something in it.",
+            "Take a home of your own, or become that user.",
+        ),
+        Trouble(
+            "can be written to by others",
+            "Others could decide what runs, and where passwords are sent.",
+            "See that nothing in it is foreign, then take the permission away.",
+        ),
+        Trouble(
+            "can be read by others, expected mode 0600",
+            "A password or a token may be known to others.",
+            "Take the permission away, or delete the file: another one is made.",
+        ),
+        Trouble(
+            "expected an empty directory or an earlier home",
+            "The directory holds something else.",
+            "Name another directory; nothing in this one was touched.",
+        ),
+        Trouble(
+            "has layout",
+            "Another version of First Click made the home.",
+            "Use that version, or back up with it and restore into a new home.",
+        ),
+        Trouble(
+            "is damaged (…): delete it, it is made anew",
+            "The file was cut off or edited.",
+            "Delete it; it holds nothing that can't be made again.",
+        ),
+        Trouble(
+            "the home … can't be used",
+            "The operating system refused a file: permission, or a full disk.",
+            "See to what the message names.",
+        ),
+        Trouble(
+            "the disk of",
+            "There is no room left where the home is.",
+            "Make room. What Kafka acknowledged is kept.",
+        ),
+        Trouble(
+            "expected another user than root",
+            "PostgreSQL does not run as root.",
+            "Unset it (`nobody` is taken), or name an unprivileged user.",
+        ),
+        Trouble(
+            "expected a user of this machine",
+            "There is no user of that name.",
+            "Name one that `id` knows.",
+        ),
+        Trouble(
+            "who may not enter",
+            "Started by root, PostgreSQL runs as another user, who has no way there.",
+            "Take a home below directories that all may enter, such as `/var/lib`.",
+        ),
+        Trouble(
+            "set FIRSTCLICK_POSTGRES_USER to its owner",
+            "PostgreSQL's data were made by another user.",
+            "Set the variable as it was then.",
+        ),
+        Trouble(
+            "is taken, expected a free one for",
+            "Something else listens on the port.",
+            "Stop it, or set the port's variable to another one.",
+        ),
+        Trouble(
+            "or … is taken, expected free ones for Kafka",
+            "Something else listens on one of Kafka's ports.",
+            "Stop it, or set `FIRSTCLICK_KAFKA_PORT`.",
+        ),
+        Trouble(
+            "is free for …: set one that is",
+            "All ports that are tried are taken.",
+            "Set the port's variable.",
+        ),
+    ),
+    "Settings": (
+        Trouble(
+            "expected …: correct it or unset it",
+            "An environment variable's value can't be used.",
+            "Give it the form in the message.",
+        ),
+        Trouble(
+            "--every is",
+            "The pause between two passes is not understood.",
+            "Such as `30s`, `1m` or `2h`.",
+        ),
+        Trouble(
+            "--… is …, expected a number",
+            "An option's value is out of range.",
+            "Give it a number in the range of the message.",
+        ),
+        Trouble(
+            "was expected to be …, but is …",
+            "An option of `firstclick generate` is out of range.",
+            "Give it a number in the range of the message.",
+        ),
+        Trouble(
+            "expected 'embedded'",
+            "`up` starts the embedded engine alone.",
+            "Unset `FIRSTCLICK_TARGET`, or see [engines.md](engines.md).",
+        ),
+        Trouble(
+            "expected the address of a running server",
+            "A worker was started by hand without addresses.",
+            'Before it: `set -a; eval "$(firstclick env)"`.',
+        ),
+        Trouble(
+            "DATABASE_URL can't be reached",
+            "The server that the variable names does not answer, or refuses the login.",
+            "Start it, correct the variable, or unset it.",
+        ),
+        Trouble(
+            "DATABASE_URL is PostgreSQL",
+            "The server is older than the models need.",
+            "Upgrade it, or unset the variable.",
+        ),
+        Trouble(
+            "may not create it: create it, or grant",
+            "The dashboards' role is missing on the server that was given.",
+            "`create role`, or `alter role … createrole`, by its administrator.",
+        ),
+        Trouble(
+            "the topics can't be made on",
+            "The cluster does not answer, or this client may not make topics.",
+            "Start it, or have the topics made; see [engines.md](engines.md).",
+        ),
+        Trouble(
+            "is not compacted, so",
+            "The topic was made by somebody else.",
+            "`kafka-configs --alter` it; messages so far stay as they are.",
+        ),
+        Trouble(
+            "has the producers' times",
+            "The topic was made by somebody else.",
+            "`kafka-configs --alter` it; messages so far keep their times.",
+        ),
+    ),
+    "Kafka and PostgreSQL of its own": (
+        Trouble(
+            "could not be downloaded",
+            "The first start fetches Kafka from Maven's repository.",
+            "See to the network or the proxy, and start again.",
+        ),
+        Trouble(
+            "came with another content",
+            "A file is not the one that the lock file names.",
+            "Don't use it. Ask who runs the mirror or the proxy.",
+        ),
+        Trouble(
+            "Kafka's files can't be kept in",
+            "No room or no permission in the cache.",
+            "Make room, or set `XDG_CACHE_HOME`.",
+        ),
+        Trouble(
+            "Kafka did not answer on",
+            "It starts slowly on a busy machine, or hangs.",
+            "`firstclick logs kafka`; start again.",
+        ),
+        Trouble(
+            "Kafka could not format",
+            "No room or no permission for its data.",
+            "See to what the message says.",
+        ),
+        Trouble(
+            "lacks meta.properties",
+            "Kafka's data were moved or deleted in part.",
+            "Restore the directory, or delete it and start without its messages.",
+        ),
+        Trouble(
+            "Kafka ended at once: …; see …",
+            "Kafka can't use its data, or the machine has no memory for it.",
+            "The message has its reason; `firstclick logs kafka` has all of it.",
+        ),
+        Trouble(
+            "PostgreSQL ended at once: …; see …",
+            "PostgreSQL can't use its data.",
+            "The message has its reason; `firstclick logs postgres` has all of it.",
+        ),
+        Trouble(
+            "PostgreSQL did not answer on",
+            "Recovery after a crash takes long, or the machine is very busy.",
+            "`firstclick logs postgres`; start again.",
+        ),
+        Trouble(
+            "PostgreSQL could not make",
+            "No room or no permission for its data.",
+            "See to what the message says.",
+        ),
+        Trouble(
+            "lacks PG_VERSION",
+            "PostgreSQL's data were moved or deleted in part.",
+            "Restore the directory, or delete it: Kafka's messages are read again.",
+        ),
+        Trouble(
+            "was written by PostgreSQL",
+            "Another major version made the data.",
+            "`pg_upgrade`, or another home; see also `firstclick backup`.",
+        ),
+        Trouble(
+            "PostgreSQL refuses the password in",
+            "The file is not the one that the data were made with.",
+            "Put the file back from a backup of the home.",
+        ),
+    ),
+    "Models": (
+        Trouble(
+            "has no dbt_project.yml",
+            "The package is installed without the clone, which holds the models.",
+            "`pip install --editable` from a clone.",
+        ),
+        Trouble(
+            "dbt failed",
+            "A model, a macro or a seed can't be deployed.",
+            "Correct it; `firstclick logs dbt` has all that dbt said.",
+        ),
+        Trouble(
+            "the database can't be read",
+            "PostgreSQL went away while the models were deployed.",
+            "Start again.",
+        ),
+        Trouble(
+            "in the database, found none: deploy the models first",
+            "A worker was started on a database without the models.",
+            "`firstclick up`, or `dbt run`; see `FIRSTCLICK_SCHEMA`.",
+        ),
+        Trouble(
+            "the database holds no models in schema",
+            "Nothing was deployed there.",
+            "`firstclick up` or `dbt run`; see `FIRSTCLICK_SCHEMA`.",
+        ),
+        Trouble(
+            "differ from what the database holds, or dbt changes them",
+            "The project was edited and not deployed.",
+            "`dbt run`.",
+        ),
+        Trouble(
+            "the database can't be verified",
+            "It went away, or the role may not read all of it.",
+            "`firstclick status`; verify again.",
+        ),
+        Trouble(
+            "without DATABASE_URL, expected both",
+            "Another engine than the embedded one is where you say it is.",
+            "Set `DATABASE_URL`.",
+        ),
+    ),
+    "Carrying, publishing, expiring": (
+        Trouble(
+            "trying again in",
+            "Kafka or PostgreSQL does not answer, or refused something.",
+            "None, if `works again` follows; else see to what it names. Nothing is "
+            "lost meanwhile.",
+        ),
+        Trouble(
+            "is read up to offset",
+            "The topic was deleted and made anew, or Kafka lost its data.",
+            "Restore Kafka's data, or run the statements in the message.",
+        ),
+        Trouble(
+            "are gone from Kafka before they were read",
+            "The connector stood longer than Kafka keeps messages. They are lost.",
+            "Have them sent again; give the topics a longer `retention.ms`.",
+        ),
+        Trouble(
+            "is not there; waiting for it",
+            "The topic does not exist.",
+            "Make it: `firstclick up` does; see `FIRSTCLICK_TOPIC_PREFIX`.",
+        ),
+        Trouble(
+            "kafka_offsets was changed by someone else",
+            "Somebody edited the table, or restored it.",
+            "None: the connector goes on from what the table says.",
+        ),
+        Trouble(
+            "runs; waiting for it to end",
+            "Two workers of a kind would write the same twice, so one waits.",
+            "None, or end one of them.",
+        ),
+        Trouble(
+            "the connector compared with Kafka",
+            "The connector stands still, or Kafka does not answer it.",
+            "`firstclick logs connector`; see "
+            "[Data is not fresh](runbook.md#data-is-not-fresh).",
+        ),
+        Trouble(
+            "Kafka does not answer on …: …",
+            "Kafka does not run, or its address has changed.",
+            "`firstclick logs kafka`, or see to the cluster.",
+        ),
+        Trouble(
+            "PostgreSQL: …",
+            "PostgreSQL does not run, or refuses a connection.",
+            "`firstclick logs postgres`.",
+        ),
+        Trouble(
+            "nothing more can be expired",
+            "Kafka or the database went away, or the models are not deployed.",
+            "`firstclick status`, then again: a pass may be cut off.",
+        ),
+        Trouble(
+            "was expected to acknowledge every message",
+            "Kafka went away while the generator sent.",
+            "See whether it runs and has room; what was acknowledged is kept.",
+        ),
+        Trouble(
+            "Kafka was expected to answer at",
+            "Nothing answers at the address.",
+            "`firstclick up`, or correct `KAFKA_BOOTSTRAP_SERVERS`.",
+        ),
+        Trouble(
+            "was expected to have the topic",
+            "The topics are not made, or have a prefix.",
+            "`firstclick up`; see `FIRSTCLICK_TOPIC_PREFIX`.",
+        ),
+        Trouble(
+            "Settings of a Kafka producer were expected",
+            "librdkafka does not know a setting.",
+            "Correct it by librdkafka's `CONFIGURATION.md`.",
+        ),
+        Trouble(
+            "Reference data was expected in",
+            "The seeds are missing or can't be read.",
+            "`python -m generator.seeds` writes them.",
+        ),
+        Trouble(
+            "was expected to have the columns",
+            "A seed was edited.",
+            "Add the column, or `git checkout seeds`.",
+        ),
+        Trouble(
+            "was expected to hold rows",
+            "A seed is empty.",
+            "Add rows, or `git checkout seeds`.",
+        ),
+    ),
+    "Backing up": (
+        Trouble(
+            "expected a file that backup has written",
+            "There is no such file.",
+            "Correct the path.",
+        ),
+        Trouble(
+            "name a file in a directory of yours",
+            "No permission or no room for the file.",
+            "Name another place.",
+        ),
+        Trouble(
+            "already, expected none: restore into another home",
+            "Restoring never overwrites.",
+            "Set `FIRSTCLICK_HOME` to a new directory.",
+        ),
+        Trouble(
+            "has no schema",
+            "The backup is of a pipeline in another schema.",
+            "Set `FIRSTCLICK_SCHEMA` to that one.",
+        ),
+        Trouble(
+            "see to that and try again",
+            "`pg_dump` or `pg_restore` gave up.",
+            "The message has its reason.",
+        ),
+        Trouble(
+            ": …; see to it and restore again",
+            "Kafka did not come up for the restored home.",
+            "`firstclick logs kafka`; restore again into a new home.",
+        ),
+    ),
+    "Watching": (
+        Trouble(
+            "expected the database for the role that the dashboards read by",
+            "The page was started by hand without an address.",
+            'Before it: `set -a; eval "$(firstclick env --role grafana)"`.',
+        ),
+        Trouble(
+            "which others can reach",
+            "A page that others can reach needs a token.",
+            "Set `FIRSTCLICK_LIVE_TOKEN`; `firstclick up` makes one itself.",
+        ),
+        Trouble(
+            "the page can't be served on",
+            "The address is not this machine's.",
+            "Set `FIRSTCLICK_LIVE_HOST` to one that is, or to `0.0.0.0`.",
+        ),
+        Trouble(
+            "set FIRSTCLICK_LIVE_PORT to a free port",
+            "Something else listens on the page's port.",
+            "Stop it, or take another port.",
+        ),
+        Trouble(
+            "the page is served all the same",
+            "The database did not answer when the page started.",
+            "None: it is asked again.",
+        ),
+        Trouble(
+            "asking failed",
+            "A defect; the line's traceback says where.",
+            "The panel goes on in some seconds; report it.",
+        ),
+        Trouble(
+            "a panel's query failed",
+            "A relation is missing, or the role may not read it.",
+            "Deploy the models: `firstclick up` or `dbt run`.",
+        ),
+        Trouble(
+            "The query takes longer than",
+            "A panel's query reached its limit: much data, or a busy machine.",
+            "Choose a shorter span; see who else uses the machine.",
+        ),
+        Trouble(
+            "A relation that it reads is missing",
+            "The models are not deployed, or a dashboard is newer than they are.",
+            "`dbt run`.",
+        ),
+        Trouble(
+            "The dashboards' role may not read",
+            "Somebody revoked it, or a panel reads what is not for dashboards.",
+            "`dbt run` grants what is to be read.",
+        ),
+        Trouble(
+            "The database refused the query",
+            "PostgreSQL's code says why.",
+            "`firstclick logs live` has the whole sentence.",
+        ),
+        Trouble(
+            "another site may not read this",
+            "Another page's script asked for it.",
+            "Open it in a tab of its own.",
+        ),
+        Trouble(
+            "as the address: open it by that",
+            "The page was asked for by a name that is not this machine's.",
+            "Open it by that address; for others set `FIRSTCLICK_LIVE_HOST`.",
+        ),
+        Trouble(
+            "the cookies can't be read",
+            "The browser sends a malformed cookie.",
+            "Remove the site's cookies.",
+        ),
+        Trouble(
+            "expected the token",
+            "The page can be reached by others, so it wants its token.",
+            "Open the address that `firstclick up` printed; a program sends "
+            "`Authorization: Bearer …`.",
+        ),
+        Trouble(
+            "no dashboard",
+            "There is none of that name.",
+            "Take one of those in the message.",
+        ),
+        Trouble(
+            "var-… is …, expected one of",
+            "The address has a span that is not offered.",
+            "Take one of those in the message.",
+        ),
+        Trouble(
+            "has no dashboard: take all of the clone",
+            "`grafana/dashboards` is missing beside the package.",
+            "`git checkout grafana`.",
+        ),
+        Trouble(
+            "is no dashboard that can be drawn",
+            "The JSON has what the page does not know.",
+            "Correct it there, or draw it in Grafana alone.",
+        ),
+        Trouble(
+            "…: …: move it",
+            "Two panels, or two dashboards, are in the same place.",
+            "Move one of them.",
+        ),
+        Trouble(
+            "has no variable",
+            "A panel's SQL names a variable that the dashboard has not.",
+            "Correct the dashboard's JSON.",
+        ),
+        Trouble(
+            "correct it in the dashboard",
+            "A panel's SQL has a macro or a duration of another kind.",
+            "Correct the dashboard's JSON.",
+        ),
+        Trouble(
+            "is …, expected …: choose one",
+            "A variable has a value that the dashboard does not offer.",
+            "Choose one of those in the message.",
+        ),
+        Trouble(
+            "expected a schema's name",
+            "The dashboard's variable `schema` is no name of a schema.",
+            "Correct it in the dashboard.",
+        ),
+        Trouble(
+            "nicegui is not installed",
+            "The wheel that carries the charts' library is not there.",
+            "Install the requirements anew.",
+        ),
+        Trouble(
+            "has no index.js",
+            "The wheel that carries the charts' library is of another version.",
+            "Install the requirements anew.",
+        ),
+        Trouble(
+            "no chromium on PATH",
+            "Pictures of the dashboards are taken in a browser.",
+            "`apt install chromium`.",
+        ),
+        Trouble(
+            "has no logs",
+            "Nothing was ever started in this home.",
+            "`firstclick up`, or set `FIRSTCLICK_HOME`.",
+        ),
+        Trouble(
+            "has no log of",
+            "No process has that name.",
+            "Take one of those in the message.",
+        ),
+        Trouble(
+            "expected it to run until the end",
+            "Somebody stopped the stack under the demonstration.",
+            "Start it again.",
+        ),
+        Trouble(
+            "PostgreSQL was expected to answer within",
+            "The machine is very busy, or the server hangs.",
+            "`firstclick status`, `firstclick logs postgres`.",
+        ),
+        Trouble(
+            "the generator ended",
+            "The demonstration's events stopped.",
+            "The message has the reason.",
+        ),
+    ),
+    "Materialize": (
+        Trouble(
+            "expected 'materialize': on the other engines",
+            "`repair` is for Materialize alone.",
+            "Nothing is to be repaired elsewhere.",
+        ),
+        Trouble(
+            "expected 'materialize': the embedded",
+            "`deploy` is for Materialize alone.",
+            "`firstclick up` or `dbt run`.",
+        ),
+        Trouble(
+            "expected both with FIRSTCLICK_TARGET=materialize",
+            "`repair` has to know both servers.",
+            "Set both.",
+        ),
+        Trouble(
+            "expected it with FIRSTCLICK_TARGET=materialize",
+            "`deploy` has to know the server.",
+            "Set it.",
+        ),
+        Trouble(
+            "is still stopped",
+            "More messages without a key have come.",
+            "Find who sends them; a compacted topic refuses them.",
+        ),
+        Trouble(
+            "the source of … can't be read",
+            "The source has another error than that of a missing key.",
+            "The message has Materialize's reason.",
+        ),
+        Trouble(
+            "the source can't be healed",
+            "Kafka did not take the message that heals it.",
+            "See to Kafka, and repair again.",
+        ),
+        Trouble(
+            "sources and models are on the same cluster",
+            "A deployment swaps clusters, and the sources would go with it.",
+            "Set both variables to other clusters, as the message says.",
+        ),
+        Trouble(
+            "the new models differ from what Kafka's messages say",
+            "An edit computes something else than the rules.",
+            "Look at the schema in the message; what is read is as it was.",
+        ),
+        Trouble(
+            "what is read is as it was",
+            "dbt refused the new models.",
+            "Correct them; nothing was put in place.",
+        ),
+        Trouble(
+            "expected lower-case letters, digits and _",
+            "The name of a cluster is none.",
+            "Correct it.",
+        ),
+        Trouble(
+            "Materialize does not answer",
+            "It is not there, or refuses the login.",
+            "Correct `DATABASE_URL`, or start it.",
+        ),
+    ),
+}
