@@ -223,16 +223,18 @@ def psql(context: typer.Context) -> None:
     """Open a session on the database; arguments are psql's."""
     from firstclick import stack
     from firstclick.embedded.postgres import programs_directory
+    from firstclick.roles import OWNER
 
     settings = Settings.load()
     url, schema = settings.database_url, settings.schema_name
     if url is None:
         found = stack.running(settings)
         url, schema = found.database_url, found.schema_name
+    begin = {"search_path": f"{schema},public", **OWNER.settings}
     environment = {
         **os.environ,
         **postgres_environment(url),
-        "PGOPTIONS": f"-c search_path={schema},public",
+        "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in begin.items()),
     }
     program = str(programs_directory() / "psql")
     os.execve(program, [program, *context.args], environment)

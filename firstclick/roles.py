@@ -32,6 +32,12 @@ class Limits:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+OWNER = Limits(
+    220, {"idle_in_transaction_session_timeout": "5min", "transaction_timeout": "1h"}
+)
+"""Of the owner on a server of our own, the settings for ``firstclick psql`` alone. A
+snapshot that is held keeps every row's older versions from being cleared away."""
+
 LIMITS = {
     # So that others find room, and none of its queries lasts
     READER: Limits(

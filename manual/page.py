@@ -19,6 +19,7 @@ from firstclick.metrics import (
     ProcessMetrics,
     PublisherMetrics,
 )
+from firstclick.roles import LIMITS, OWNER
 from manual.messages import ROOT, Message, messages
 from manual.troubles import TROUBLES, Trouble
 
@@ -34,6 +35,10 @@ def render() -> str:
         alerts=_table(["alert", "severity", "it says"], _alerts()),
         status="\n\n".join(_fields()),
         metrics=_table(["metric", "", "labels", ""], _metrics()),
+        sessions=_table(
+            ["role", "sessions", "a statement", "a transaction", "at rest in one"],
+            _sessions(),
+        ),
         megabytes=LARGEST // 1_000_000,
         kept=KEPT,
         messages="\n\n".join(_messages()),
@@ -138,6 +143,22 @@ def _labels(metric: Metric) -> Sequence[str]:
     found = given or (metric.samples[0].labels if metric.samples else ())
     # A histogram's own, which every one has
     return [label for label in found if label != "le"]
+
+
+def _sessions() -> Iterator[list[str]]:
+    for role, limits in {"the owner, by `firstclick psql`": OWNER, **LIMITS}.items():
+        yield [
+            role if role not in LIMITS else f"`{role}`",
+            str(limits.connections),
+            *(
+                limits.settings.get(f"{name}_timeout", "")
+                for name in (
+                    "statement",
+                    "transaction",
+                    "idle_in_transaction_session",
+                )
+            ),
+        ]
 
 
 def _messages() -> Iterator[str]:

@@ -418,7 +418,8 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
         Trouble(
             "PostgreSQL: …",
             "PostgreSQL does not run, or refuses a connection.",
-            "`firstclick logs postgres`.",
+            "`firstclick logs postgres`; for `too many connections`, see "
+            "[Many sessions](#many-sessions).",
         ),
         Trouble(
             "nothing more can be expired",

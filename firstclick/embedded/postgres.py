@@ -26,6 +26,7 @@ from psycopg import sql
 from firstclick.embedded.processes import Account, Command, ProcessId, Running, end
 from firstclick.errors import HomeError, ServerError
 from firstclick.home import Home
+from firstclick.roles import OWNER
 
 ROLE = DATABASE = "firstclick"
 MAJOR = 18
@@ -39,7 +40,8 @@ _CONFIG = """\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 port = {port}
-max_connections = 100
+# More than the roles' limits come to, so that no role can keep another out
+max_connections = 300
 timezone = 'UTC'
 log_timezone = 'UTC'
 
@@ -205,7 +207,9 @@ class Postgres:
             )
         # To make the roles of the dashboards and the workers
         connection.execute(
-            sql.SQL("alter role {} createrole").format(sql.Identifier(ROLE))
+            sql.SQL("alter role {} createrole connection limit {}").format(
+                sql.Identifier(ROLE), OWNER.connections
+            )
         )
         database = "select 1 from pg_database where datname = %s"
         if connection.execute(database, [DATABASE]).fetchone() is None:
