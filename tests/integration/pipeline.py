@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
+from forked_dbt import run_dbt
 from psycopg.rows import dict_row
 from worker_world import PATIENCE, eventually
 
@@ -123,17 +123,14 @@ class Pipeline:
         self, *arguments: str, project: Path = PROJECT
     ) -> subprocess.CompletedProcess[str]:
         """Run dbt on the pipeline; its target folder is its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments],
-            cwd=project,
-            env={
+        return run_dbt(
+            *arguments,
+            directory=project,
+            environment={
                 **os.environ,
                 **postgres_environment(self.stack.database_url),
                 "FIRSTCLICK_SCHEMA": self.stack.schema_name,
                 "DBT_TARGET_PATH": str(self.stack.home / "target"),
                 "DBT_LOG_PATH": str(self.stack.home / "logs"),
             },
-            text=True,
-            capture_output=True,
-            check=False,
         )

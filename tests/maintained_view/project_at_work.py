@@ -3,12 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from forked_dbt import run_dbt
 
 from firstclick.deploy import PROJECT, postgres_environment
 
@@ -53,17 +53,14 @@ class ProjectAtWork:
 
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run dbt; what it printed is in `stdout`."""
-        return subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments],
-            cwd=self.directory,
-            env={
+        return run_dbt(
+            *arguments,
+            directory=self.directory,
+            environment={
                 **os.environ,
                 **postgres_environment(self.database_url),
                 "FIRSTCLICK_SCHEMA": self.schema,
             },
-            text=True,
-            capture_output=True,
-            check=False,
         )
 
     def run(self, *arguments: str) -> dict[str, str]:

@@ -6,13 +6,12 @@ The steps are drawn by Hypothesis, which looks for the shortest history that goe
 
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from forked_dbt import run_dbt
 from histories import (
     ANCHORS,
     PURCHASES,
@@ -200,10 +199,10 @@ class History(RuleBasedStateMachine):
 
 
 def dbt_run(stack: Stack) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "run"],
-        cwd=PROJECT,
-        env={
+    done = run_dbt(
+        "run",
+        directory=PROJECT,
+        environment={
             **os.environ,
             **postgres_environment(stack.database_url),
             "FIRSTCLICK_SCHEMA": stack.schema_name,
@@ -211,9 +210,6 @@ def dbt_run(stack: Stack) -> None:
             "DBT_TARGET_PATH": str(stack.home / "dbt"),
             "DBT_LOG_PATH": str(stack.home / "logs"),
         },
-        text=True,
-        capture_output=True,
-        check=False,
     )
     assert done.returncode == 0, done.stdout
 

@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked_dbt import run_dbt
 from sqlfluff.core import FluffConfig, Linter
 
 from firstclick.deploy import PROJECT
@@ -41,26 +40,18 @@ def compiled(
 ) -> tuple[str, dict[str, str]]:
     """A target, and each model's SQL. Nothing listens where the engine should be."""
     directory = tmp_path_factory.mktemp(request.param)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--quiet"),
-            *("--no-populate-cache", "compile", "--no-introspect"),
-            *("--target", request.param, "--select", "resource_type:model"),
-            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
-        ],
-        cwd=PROJECT,
-        env={
+    done = run_dbt(
+        *("--quiet", "--no-populate-cache", "compile", "--no-introspect"),
+        *("--target", request.param, "--select", "resource_type:model"),
+        directory=PROJECT,
+        environment={
             **os.environ,
             "PGHOST": "127.0.0.1",
             "PGPORT": "1",
             "FIRSTCLICK_SCHEMA": "firstclick",
             "DBT_TARGET_PATH": str(directory / "target"),
             "DBT_LOG_PATH": str(directory / "logs"),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stdout
     models = directory / "target" / "compiled" / "firstclick" / "models"
