@@ -48,7 +48,11 @@ ENGINES = {
             takes_keyless=False,
         ),
         Engine(
-            "risingwave", begin="begin read only", now="select now()", flush="flush"
+            "risingwave",
+            begin="begin read only",
+            now="select now()",
+            sources_suffix="_sources",
+            flush="flush",
         ),
     )
 }

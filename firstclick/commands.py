@@ -335,7 +335,7 @@ def expire(
 
 @app.command()
 def deploy() -> None:
-    """Deploy the models on Materialize beside those that are read, then swap them."""
+    """Deploy the models on a streaming engine beside those that are read."""
     from firstclick import rollout
 
     rollout.deploy(Settings.load(), _say)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-FIRST_CLICKS = "models/attribution/purchase_first_clicks.sql"
+FIRST_CLICKS = "macros/dialect/first_clicks.sql"
 CHECKOUTS = "models/attribution/checkouts.sql"
 CHECKED_PURCHASES = "models/staging/checked_purchases.sql"
 TYPED_PURCHASES = "models/staging/typed_purchases.sql"
@@ -82,8 +82,8 @@ EDITS = [
     Edit(
         "the last click wins",
         FIRST_CLICKS,
-        "order by clicks.click_time,",
-        "order by clicks.click_time desc,",
+        "order by clicks.click_time, {{",
+        "order by clicks.click_time desc, {{",
         MODELS,
     ),
     Edit(

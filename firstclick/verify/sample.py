@@ -91,13 +91,18 @@ ENGINES = {
                 select event_key, payload, kafka_time, kafka_partition,
                     kafka_offset::bigint as kafka_offset,
                     row_number() over (
-                        partition by event_key order by kafka_offset::bigint desc
+                        partition by event_key, case
+                            when event_key is null
+                                then kafka_partition || '/' || kafka_offset
+                        end
+                        order by kafka_offset::bigint desc
                     ) as recency
                 from {raw}
                 where kafka_time > now() - interval '49 hours'
             ) as ranked
             where recency = 1 and payload is not null
         """,
+        sources_suffix="_sources",
     ),
 }
 

@@ -26,8 +26,9 @@
     envelope upsert
 {%- endmacro %}
 
+{#- All messages, kept an hour longer than they are read. -#}
 {% macro risingwave__kafka_source(topic) -%}
-    create table if not exists {{ this }} (
+    (
         payload bytea,
         primary key (kafka_partition, kafka_offset)
     ) append only
@@ -36,10 +37,8 @@
     include offset as kafka_offset
     include timestamp as kafka_time
     with (
-        connector = 'kafka',
-        topic = '{{ kafka_topic(topic) }}',
-        properties.bootstrap.server = '{{ kafka_bootstrap_servers() }}',
+        {{ kafka_options(topic) | indent(4) }},
         scan.startup.mode = 'earliest',
-        retention_seconds = 180000
+        retention_seconds = {{ 3600 * (hours_of_messages() + 1) }}
     ) format plain encode bytes
 {%- endmacro %}

@@ -20,6 +20,7 @@
     {{ messages_read_as_json(relation) }}
 {%- endmacro %}
 
+{#- What fails is null there, in what is kept up to date. -#}
 {% macro risingwave__latest_messages(relation) -%}
     select
         event_key,
@@ -28,25 +29,11 @@
             when convert_from(payload, 'utf8') !~ '(^|[^\\])(\\\\)*\\u0000'
                 then convert_from(payload, 'utf8')::jsonb
         end as document,
-        kafka_partition::integer as kafka_partition,
+        kafka_partition,
         kafka_offset,
         kafka_time
     from (
-        select event_key, payload, kafka_partition, kafka_offset, kafka_time
-        from (
-            select
-                event_key,
-                payload,
-                kafka_partition,
-                kafka_offset::bigint as kafka_offset,
-                kafka_time,
-                row_number() over (
-                    partition by event_key order by kafka_offset::bigint desc
-                ) as recency
-            from {{ relation }}
-            where kafka_time > now() - interval '49 hours'
-        ) as ranked
-        where recency = 1
+        {{ kept_messages(relation) | indent(4) }}
     ) as latest
     where payload is not null
 {%- endmacro %}

@@ -1,5 +1,6 @@
 {#- Runs at the end of every command: where stored tests are kept up to date by the
-    engine (`dbt test --store-failures`), makes `failing_tests` of them. -#}
+    engine, makes `failing_tests` of them. `dbt test --store-failures` stores them on
+    Materialize, `--vars 'continuous_tests: true'` on RisingWave. -#}
 {% macro note_failing_tests() %}
     {%- if execute and flags.WHICH in ('build', 'test') -%}
         {{- adapter.dispatch('note_failing_tests')() -}}
@@ -10,15 +11,47 @@
 
 {% macro postgres__note_failing_tests() %}{% endmacro %}
 
-{#- A test's relation goes with the models that it tests, so it is looked for. -#}
 {% macro materialize__note_failing_tests() %}
-    {%- set there = run_query(
+    {%- set tests = stored_tests(run_query(
         "select schemas.name || '.' || objects.name from mz_catalog.mz_objects as objects"
         " inner join mz_catalog.mz_schemas as schemas on objects.schema_id = schemas.id"
-    ).columns[0].values() -%}
+    )) -%}
+    {%- if tests -%}
+        {%- set view = target.schema ~ '.failing_tests' -%}
+        {%- do run_query('create or replace view ' ~ view ~ ' as ' ~ tests) -%}
+        {%- do run_query(
+            'create index in cluster ' ~ serving_cluster() ~ ' on ' ~ view ~ ' (test)'
+        ) -%}
+        {%- do run_query(
+            'grant select on ' ~ view ~ ' to ' ~ adapter.quote(reader())
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro risingwave__note_failing_tests() %}
+    {%- set tests = stored_tests(run_query(
+        "select schemas.name || '.' || views.name"
+        " from rw_catalog.rw_materialized_views as views"
+        " inner join rw_catalog.rw_schemas as schemas on views.schema_id = schemas.id"
+    )) -%}
+    {%- if tests -%}
+        {%- set view = target.schema ~ '.failing_tests' -%}
+        {%- do run_query('drop view if exists ' ~ view) -%}
+        {%- do run_query('create view ' ~ view ~ ' as ' ~ tests) -%}
+        {%- do run_query(
+            'grant select on view ' ~ view ~ ' to ' ~ adapter.quote(reader())
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- A query of the tests that fail now, none where no test is stored. A test's relation
+    goes with the models that it tests, so it is looked for in what is there. -#}
+{% macro stored_tests(there) %}
+    {%- set names = there.columns[0].values() -%}
     {%- set selects = [] -%}
     {%- for test in graph.nodes.values() | selectattr('resource_type', 'equalto', 'test')
-            if test.schema ~ '.' ~ test.alias in there -%}
+            if test.schema ~ '.' ~ test.alias in names -%}
         {%- set relation = api.Relation.create(
             database=test.database, schema=test.schema, identifier=test.alias
         ) -%}
@@ -28,16 +61,10 @@
         ) -%}
     {%- endfor -%}
     {%- if selects -%}
-        {%- set view = target.schema ~ '.failing_tests' -%}
-        {%- do run_query(
-            'create or replace view ' ~ view ~ ' as select * from ('
-            ~ selects | join(' union all ') ~ ') as tests where failures > 0'
-        ) -%}
-        {%- do run_query(
-            'create index in cluster ' ~ serving_cluster() ~ ' on ' ~ view ~ ' (test)'
-        ) -%}
-        {%- do run_query(
-            'grant select on ' ~ view ~ ' to ' ~ adapter.quote(reader())
-        ) -%}
+        {{ return(
+            'select * from (' ~ selects | join(' union all ')
+            ~ ') as tests where failures > 0'
+        ) }}
     {%- endif -%}
+    {{ return(none) }}
 {% endmacro %}

@@ -24,7 +24,11 @@
 
 {% macro risingwave__prepare_engine() %}
     {%- if execute and deploys() -%}
-        {%- do run_query('create schema if not exists ' ~ target.schema) -%}
+        {%- do set_barriers() -%}
+        {%- for schema in [sources_schema(), models_schema()] -%}
+            {%- do run_query('create schema if not exists ' ~ schema) -%}
+        {%- endfor -%}
+        {%- do create_kafka_secrets() -%}
         {%- do prepare_reader() -%}
     {%- endif -%}
 {% endmacro %}

@@ -56,5 +56,5 @@ grant usage on schema {{ adapter.quote(target.schema) }} to {{ role }};
     ).rows -%}
         {%- do run_query('create user ' ~ role) -%}
     {%- endif -%}
-    {%- do run_query('grant usage on schema ' ~ target.schema ~ ' to ' ~ role) -%}
+    {%- do run_query('grant usage on schema ' ~ models_schema() ~ ' to ' ~ role) -%}
 {% endmacro %}

@@ -20,6 +20,12 @@
 {% endmaterialization %}
 
 
+{#- A deployment leaves it alone. -#}
+{% macro sinks_schema() -%}
+    {{ return(target.schema ~ '_sinks') }}
+{%- endmacro %}
+
+
 {#- No proof that the key is unique is asked for: the contract says that it is. -#}
 {% macro create_sink(relation, key) %}
     create sink if not exists {{ sinks_schema() }}.checkouts

@@ -282,7 +282,7 @@ def projects(draw: st.DrawFn) -> Models:
 @pytest.mark.timeout(0 if LONG else 600)
 @seed(SEED)
 @settings(
-    max_examples=200 if LONG else 5,
+    max_examples=200 if LONG else 4,
     deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink],

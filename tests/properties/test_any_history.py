@@ -255,7 +255,7 @@ def test_any_history_settles_to_the_specification(
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=1500 if LONG else 20,
+            max_examples=1500 if LONG else 12,
             stateful_step_count=20 if LONG else 8,
             deadline=None,
             database=None,

@@ -29,6 +29,8 @@ PARTS_OF_STATEMENTS = ("raw_clicks", "raw_purchases")
 RECURSION = re.compile(r"with mutually recursive \([^)]*\)\s+(\w+) \([^)]*\)")
 """Materialize's, which PostgreSQL writes without a limit and without types."""
 
+PASSWORD = "of-kafka"
+
 LITERAL = re.compile(r"'[^']*'")
 LONGEST_LITERAL = 100
 """Longer ones are patterns: lexed for seconds, and of no interest to a parser."""
@@ -49,6 +51,9 @@ def compiled(
             "PGHOST": "127.0.0.1",
             "PGPORT": "1",
             "FIRSTCLICK_SCHEMA": "firstclick",
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_USERNAME": "shop",
+            "KAFKA_SASL_PASSWORD": PASSWORD,
             "DBT_TARGET_PATH": str(directory / "target"),
             "DBT_LOG_PATH": str(directory / "logs"),
         },
@@ -87,6 +92,16 @@ def test_each_query_is_sql(compiled: tuple[str, dict[str, str]]) -> None:
             query = RECURSION.sub(r"with recursive \1", _without_patterns(text))
             parsed = linter.parse_string(query + "\n")
             assert not parsed.violations, (name, parsed.violations)
+
+
+def test_kafkas_password_is_named_and_not_said(
+    compiled: tuple[str, dict[str, str]],
+) -> None:
+    target, models = compiled
+    assert not any(PASSWORD in text for text in models.values())
+    if target == "risingwave":
+        named = "properties.sasl.password = secret firstclick_sources.kafka_password"
+        assert named in models["raw_clicks"] and named in models["raw_purchases"]
 
 
 def test_no_query_reads_the_time_of_a_statement_where_it_is_maintained(

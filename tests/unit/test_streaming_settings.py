@@ -1,4 +1,4 @@
-"""What Materialize's commands need is said before anything is done."""
+"""What the streaming engines' commands need is said before anything is done."""
 
 import pytest
 
@@ -8,6 +8,8 @@ from firstclick.rollout import deploy
 from firstclick.settings import Settings
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+BROKER = "127.0.0.1:1"
+SERVERS = {"database_url": NOWHERE, "kafka_bootstrap_servers": BROKER}
 
 
 def settings(**values: str) -> Settings:
@@ -24,8 +26,9 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     ("values", "word"),
     [
         ({"target": "embedded"}, "FIRSTCLICK_TARGET"),
-        ({}, "DATABASE_URL"),
-        ({"database_url": NOWHERE}, "FIRSTCLICK_COMPUTE_CLUSTER"),
+        ({"kafka_bootstrap_servers": BROKER}, "DATABASE_URL"),
+        ({"database_url": NOWHERE}, "KAFKA_BOOTSTRAP_SERVERS"),
+        (SERVERS, "FIRSTCLICK_COMPUTE_CLUSTER"),
     ],
 )
 def test_what_a_deployment_needs_is_named(values: dict[str, str], word: str) -> None:
@@ -36,13 +39,14 @@ def test_what_a_deployment_needs_is_named(values: dict[str, str], word: str) -> 
 def test_a_cluster_is_named_by_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTCLICK_COMPUTE_CLUSTER", "a; drop cluster b")
     with pytest.raises(SettingsError, match="FIRSTCLICK_COMPUTE_CLUSTER"):
-        deploy(settings(database_url=NOWHERE), print)
+        deploy(settings(**SERVERS), print)
 
 
 @pytest.mark.usefixtures("apart")
-def test_a_materialize_that_does_not_answer_is_named() -> None:
+@pytest.mark.parametrize("target", ["materialize", "risingwave"])
+def test_an_engine_that_does_not_answer_is_named(target: str) -> None:
     with pytest.raises(ServerError, match="DATABASE_URL"):
-        deploy(settings(database_url=NOWHERE), print)
+        deploy(settings(target=target, **SERVERS), print)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""dbt on a streaming engine, and the schema where a next version is built."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from firstclick.deploy import PROJECT, complaint, postgres_environment
+from firstclick.errors import DeploymentError
+from firstclick.settings import Settings
+from firstclick.verify import verify
+
+SUFFIX = "_dbt_deploy"
+"""What dbt-materialize appends to the names of a deployment's schema and clusters, and
+macros/streaming/places.sql on either engine."""
+
+SAMPLE = 300
+"""Messages of each topic to try by the rules before the new models are put in place."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The project's models on the engine that the settings name."""
+
+    settings: Settings
+    database_url: str
+
+    def build(self) -> None:
+        """Build everything, on an empty engine, if the reference data is within its
+        bounds. Raises DeploymentError."""
+        self.dbt("build", "--select", "resource_type:seed")
+        self.dbt("run")
+
+    def build_beside(self, *arguments: str, **variables: object) -> None:
+        """Build the models' next version in a schema of its own; ``arguments`` leave
+        out what is not to be built twice. Raises DeploymentError."""
+        self.dbt("run", *arguments, deploy=True, **variables)
+
+    def check(self) -> None:
+        """Raise DeploymentError where the next version differs from what Kafka's
+        messages say."""
+        schema = self.settings.schema_name + SUFFIX
+        found = verify(
+            self.settings.model_copy(update={"schema_name": schema}), sample=SAMPLE
+        )
+        if not found.equal:
+            differing = [f.relation for f in found.sampled if f.differing]
+            raise DeploymentError(
+                f"the new models differ from what Kafka's messages say, in "
+                f"{', '.join(differing)}; expected them equal: nothing was put in "
+                f"place, see schema {schema}, correct the models and deploy again"
+            )
+
+    def dbt(self, *arguments: str, **variables: object) -> None:
+        """Run a command of dbt. Raises DeploymentError with its first complaint."""
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors"),
+                *arguments,
+                *("--target", self.settings.target, "--vars", json.dumps(variables)),
+                *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+            ],
+            cwd=PROJECT,
+            env={
+                **os.environ,
+                **self.settings.environment(),
+                **postgres_environment(self.database_url),
+                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise DeploymentError(
+                f"dbt {' '.join(arguments[:2])} failed: "
+                f"{complaint(done.stdout.splitlines())}; what is read is as it was: "
+                "correct it and deploy again"
+            )

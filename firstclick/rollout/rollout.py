@@ -1,0 +1,37 @@
+"""The command `firstclick deploy`."""
+
+from collections.abc import Callable
+
+from firstclick.errors import SettingsError
+from firstclick.rollout.materialize import Materialize
+from firstclick.rollout.models import Models
+from firstclick.rollout.risingwave import RisingWave
+from firstclick.settings import Settings
+from firstclick.worker import Place
+
+
+def deploy(settings: Settings, say: Callable[[str], None]) -> None:
+    """Deploy the models beside those that are read, and put them in their place.
+
+    ``say`` gets a line for each step. Raises FirstClickError.
+    """
+    if settings.target == "embedded":
+        raise SettingsError(
+            "FIRSTCLICK_TARGET is 'embedded', expected 'materialize' or 'risingwave': "
+            "the embedded engine's models are deployed by `firstclick up` or `dbt run`"
+        )
+    url, servers = settings.database_url, settings.kafka_bootstrap_servers
+    if url is None or servers is None:
+        raise SettingsError(
+            "DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is not set, expected both with "
+            f"FIRSTCLICK_TARGET={settings.target}: set them to where it and its Kafka "
+            "run"
+        )
+    models = Models(settings, url)
+    if settings.target == "materialize":
+        Materialize.of(models, say).run()
+    else:
+        place = Place(
+            url, servers, settings.schema_name, settings.topic_prefix, settings.target
+        )
+        RisingWave(models, say, place).run()

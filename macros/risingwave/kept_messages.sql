@@ -1,0 +1,40 @@
+{#- How long RisingWave keeps messages, in hours of Kafka's time: all that the retention
+    of events may yet need, who are at most 5 minutes ahead of Kafka's time, and clicks
+    that long and the window behind purchases. -#}
+{% macro hours_of_messages() %}
+    {% set retention = var('retention').split() %}
+    {% if retention | length != 2 or retention[1] not in ['hour', 'hours'] %}
+        {% do exceptions.raise_compiler_error(
+            "retention is '" ~ var('retention') ~ "', expected hours, as in '48 hours': "
+            ~ 'RisingWave needs their number'
+        ) %}
+    {% endif %}
+    {{ return(retention[0] | int + 1) }}
+{% endmacro %}
+
+
+{#- A query of the messages that a table has of a topic: the latest of each key, each
+    of those without one; tombstones too. -#}
+{% macro kept_messages(relation) -%}
+    select event_key, payload, kafka_partition, kafka_offset, kafka_time
+    from (
+        select
+            event_key,
+            payload,
+            kafka_partition::integer as kafka_partition,
+            kafka_offset::bigint as kafka_offset,
+            kafka_time,
+            row_number() over (
+                partition by
+                    event_key,
+                    case
+                        when event_key is null
+                            then kafka_partition || '/' || kafka_offset
+                    end
+                order by kafka_offset::bigint desc
+            ) as recency
+        from {{ relation }}
+        where kafka_time > now() - interval '{{ hours_of_messages() }} hours'
+    ) as ranked
+    where recency = 1
+{%- endmacro %}
