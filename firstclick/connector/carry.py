@@ -34,6 +34,10 @@ HEARTBEAT_SECONDS = 1.0
 DISCOVERY_SECONDS = 2.0
 SUMMARY_SECONDS = 60.0
 
+FIRST_PLANS, LAST_PLANS = 1_000, 1_000_000
+"""Messages after which PostgreSQL plans anew, and after twice as many again, up to the
+last: a plan that was made on empty tables is ruinous on full ones."""
+
 CONFIRMATIONS = 3
 """How often Kafka has to say that it lacks what was read already, a second apart."""
 
@@ -114,6 +118,8 @@ class Carrier:
         self._partitions: dict[str, list[int]] = {}
         self._next_heartbeat = self._next_discovery = 0.0
         self._linger_until = 0.0
+        self._carried = 0
+        self._plans_last_until = FIRST_PLANS
         self._summary = Summary(time.monotonic())
 
     def run(self) -> None:
@@ -169,6 +175,7 @@ class Carrier:
         self._postgres.succeeded()
         self._linger_until = ended + min(ended - started, LONGEST_LINGER)
         self._count(batches, ended - taken)
+        self._keep_plans_good()
 
     def _count(self, batches: dict[str, TopicBatch], seconds: float) -> None:
         messages = 0
@@ -177,9 +184,16 @@ class Carrier:
             self._metrics.messages.labels(topic).inc(batch.taken)
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.batch_messages.observe(messages)
+        self._carried += messages
         self._summary.messages += messages
         self._summary.batches += 1
         self._summary.seconds += seconds
+
+    def _keep_plans_good(self) -> None:
+        if self._carried >= self._plans_last_until <= LAST_PLANS:
+            self._tables.forget_plans()
+            while self._plans_last_until <= self._carried:
+                self._plans_last_until *= 2
 
     def _keep_step(self) -> None:
         """Pause partitions that are ahead of one that has more to read.

@@ -179,6 +179,10 @@ class Tables:
         if self._execute(ADVANCE, [age, *columns]).rowcount != len(rows):
             raise Fenced
 
+    def forget_plans(self) -> None:
+        """Have the triggers' statements planned anew, for the tables as they are."""
+        self._connection.execute("discard plans")
+
     def write(self, batches: Mapping[str, TopicBatch]) -> None:
         """Bring the tables of messages up to date; within a transaction."""
         for topic, batch in batches.items():
