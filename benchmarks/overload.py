@@ -1,0 +1,251 @@
+"""Five times the rate that is carried, for a minute: what gives way, and what doesn't.
+
+``python -m benchmarks.overload``: what was sent must all be there afterwards, no
+process may have grown beyond its bound, and the live page must have answered. Saved in
+docs/overload.json.
+"""
+
+import http.client
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+import msgspec
+import psutil
+import typer
+from rich.console import Console
+
+from benchmarks.findings import Section, percentile
+from benchmarks.report import show
+from benchmarks.stage import Stage, staged
+from benchmarks.throughput import ASKED
+from firstclick.errors import FirstClickError, HomeError, ServerError
+from firstclick.home import Home
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "overload.json"
+
+TIMES = 5
+SECONDS, QUICK_SECONDS = 60, 10
+
+MOST_MEGABYTES = {
+    "kafka": 1_000,
+    "postgres": 1_500,
+    "connector": 300,
+    "publisher": 200,
+    "expire": 200,
+    "live": 300,
+}
+"""What a process may have of its own; PostgreSQL's with all its sessions, and without
+what they share, whose size is a setting."""
+
+PAGES = {"live page": "/d/firstclick-insights", "metrics": "/metrics"}
+"""Asked for again and again; the second asks the database."""
+
+MOST_SECONDS = 2.0
+"""That one of a hundred answers may take."""
+
+_PAUSE = 0.2
+_PATIENCE = 30.0
+
+
+def overload(seconds: int, say: Callable[[str], None]) -> Section:
+    """Send too much for so long, and watch until all is stored and published."""
+    section = Section("overload")
+    with staged() as stage, Watch(stage) as watch:
+        say(f"{TIMES * ASKED:,} events/s for {seconds} s")
+        started = time.monotonic()
+        sent = _flood(stage, seconds)
+        rate, lag = sent / (time.monotonic() - started), stage.lag().messages
+        say(f"{sent:,} sent, {lag:,} of them yet to be stored")
+        caught_up = stage.drain() + _published(stage)
+        say(f"caught up after {caught_up:.0f} s")
+        lost = sent - _kept(stage)
+    section.add("sent", rate, "events/s")
+    section.add("sent", sent, "messages")
+    section.add("behind when all was sent", lag, "messages")
+    section.add("then, until all was stored and published", caught_up, "s")
+    section.add("lost", lost, "messages", target="none", met=lost == 0)
+    for name, most in MOST_MEGABYTES.items():
+        used = max(watch.megabytes[name])
+        target = f"≤ {most:,}"
+        section.add(f"{name}: most memory", used, "MB", target=target, met=used <= most)
+    for name, times in watch.answers.items():
+        late = percentile(times, 0.99)
+        section.add(f"{name}: answered", len(times), "times")
+        section.add(f"{name}: answer, median", percentile(times, 0.5), "s")
+        section.add(
+            f"{name}: answer, p99",
+            late,
+            "s",
+            target=f"≤ {MOST_SECONDS:g}",
+            met=late <= MOST_SECONDS,
+        )
+        section.add(f"{name}: answer, longest", max(times), "s")
+    failed = len(watch.failures)
+    section.add("no answer", failed, "times", target="never", met=failed == 0)
+    section.series["megabytes"] = watch.megabytes
+    section.series["failures"] = watch.failures
+    return section
+
+
+def _flood(stage: Stage, seconds: int) -> int:
+    """Send, from another process; returns how many messages Kafka acknowledged."""
+    module = [sys.executable, "-m", "benchmarks.torrent"]
+    servers, rate = stage.stack.bootstrap_servers, TIMES * ASKED
+    ended = subprocess.run(
+        [*module, servers, str(rate), str(seconds)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        said = ended.stderr.strip().splitlines() or ["no reason given"]
+        raise ServerError(
+            f"the events could not be sent: {said[-1]}; see that Kafka runs, and try "
+            "again"
+        )
+    return int(ended.stdout)
+
+
+def _published(stage: Stage) -> float:
+    """Wait until no change is left to be published; returns the seconds."""
+    start = time.monotonic()
+    while stage.value("select exists (select from checkouts_changes)"):
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+def _kept(stage: Stage) -> int:
+    """How many messages the tables have, by the least of what has to agree.
+
+    Raw rows; accepted and rejected ones together, less those whose checkout is missing.
+    """
+    raw = stage.value(
+        "select (select count(*) from raw_clicks)"
+        " + (select count(*) from raw_purchases)"
+    )
+    told = stage.value("select sum(accepted + rejected)::bigint from pipeline_health")
+    unpriced = stage.value(
+        "select (select count(*) from stg_purchases) - (select count(*) from checkouts)"
+    )
+    return int(min(raw, told - unpriced))
+
+
+class Watch:
+    """Looks at memory once a second, and asks the page, until the block ends."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.megabytes: dict[str, list[float]] = {name: [] for name in MOST_MEGABYTES}
+        self.answers: dict[str, list[float]] = {name: [] for name in PAGES}
+        self.failures: list[str] = []
+        self._home = Home(stage.stack.home)
+        self._address = urlsplit(stage.stack.live_url or "").netloc
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._weigh)] + [
+            threading.Thread(target=self._keep_asking, args=page)
+            for page in PAGES.items()
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _weigh(self) -> None:
+        while not self._ended.wait(1.0):
+            state = self._home.state
+            assert state is not None
+            for name, child in state.children.items():
+                self.megabytes[name].append(round(_own_megabytes(child.process.pid), 1))
+
+    def _keep_asking(self, name: str, path: str) -> None:
+        while not self._ended.wait(_PAUSE):
+            connection = http.client.HTTPConnection(self._address, timeout=_PATIENCE)
+            start = time.monotonic()
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    self.failures.append(f"{name}: {answer.status}")
+            except OSError as error:
+                self.failures.append(f"{name}: {error}")
+            finally:
+                connection.close()
+            self.answers[name].append(round(time.monotonic() - start, 4))
+
+
+def _own_megabytes(pid: int) -> float:
+    """What a process and those below it share with no other one."""
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            try:
+                total += each.memory_full_info().uss
+            except psutil.NoSuchProcess:
+                continue
+    except psutil.NoSuchProcess:
+        pass
+    return total / 1e6
+
+
+def _save(section: Section, path: Path) -> None:
+    parts = ",\n".join(
+        f'  "{name}": {msgspec.json.encode(part).decode()}'
+        for name, part in section.as_json().items()
+    )
+    try:
+        path.write_text(f"{{\n{parts}\n}}\n")
+    except OSError as error:
+        raise HomeError(
+            f"the results can't be written to {path}: {error.strerror}; give another "
+            "file with --output"
+        ) from error
+
+
+def main(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Ten seconds; nothing is saved in docs/.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to save.",
+            show_default=f"{RESULTS.name} in docs/, none if quick",
+        ),
+    ] = None,
+) -> None:
+    """Send five times what is carried for a minute, and see what gives way."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(highlight=False)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    try:
+        section = overload(QUICK_SECONDS if quick else SECONDS, say)
+        show([section], console)
+        target = output or (None if quick else RESULTS)
+        if target is not None:
+            _save(section, target)
+            say(f"Saved {target}")
+    except FirstClickError as error:
+        say(f"overload: {' '.join(str(error).split())}")
+        raise SystemExit(1) from None
+    raise SystemExit(1 if any(found.met is False for found in section.findings) else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
