@@ -657,15 +657,15 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "The message has the reason.",
         ),
     ),
-    "Materialize": (
+    "Materialize and RisingWave": (
         Trouble(
             "expected 'materialize': on the other engines",
             "`repair` is for Materialize alone.",
             "Nothing is to be repaired elsewhere.",
         ),
         Trouble(
-            "expected 'materialize': the embedded",
-            "`deploy` is for Materialize alone.",
+            "expected 'materialize' or 'risingwave'",
+            "`deploy` is for the streaming engines alone.",
             "`firstclick up` or `dbt run`.",
         ),
         Trouble(
@@ -674,9 +674,19 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Set both.",
         ),
         Trouble(
-            "expected it with FIRSTCLICK_TARGET=materialize",
-            "`deploy` has to know the server.",
-            "Set it.",
+            "expected both with FIRSTCLICK_TARGET=…",
+            "`deploy` has to know both servers.",
+            "Set both.",
+        ),
+        Trouble(
+            "RisingWave does not do it",
+            "It is not there, refuses the login, or the user is not its owner.",
+            "Correct `DATABASE_URL`, or start it; then deploy again.",
+        ),
+        Trouble(
+            "checkouts that are none any more",
+            "Kafka did not take the tombstones of what the new models don't have.",
+            "See to Kafka, and deploy again.",
         ),
         Trouble(
             "is still stopped",
