@@ -205,7 +205,7 @@ def staged() -> Iterator[Stage]:
     try:
         with (
             stack.up(settings) as started,
-            Source(started.stack.bootstrap_servers, "") as source,
+            Source(started.stack.kafka, "") as source,
         ):
             stage = Stage(started.stack, source)
             with stage.database:

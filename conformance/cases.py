@@ -84,6 +84,7 @@ def shop(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
     generate(
         pipeline.stack.bootstrap_servers,
         topic_prefix=pipeline.stack.topic_prefix,
+        producer_config=pipeline.stack.kafka.client(),
         rate=SHOP_RATE,
         duration=0,
         seed=seed,

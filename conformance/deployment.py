@@ -13,13 +13,13 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
     NewTopic,
 )
 from psycopg import sql
 
 from conformance.pipeline import Pipeline
 from firstclick import stack as stacks
+from firstclick.cluster import Admin, Cluster
 from firstclick.deploy import PROJECT, postgres_environment
 from firstclick.errors import DeploymentError, ServerError, SettingsError
 from firstclick.roles import READER, WORKERS, role_of, role_url
@@ -51,15 +51,15 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
         settings = settings.model_copy(
             update={"schema_name": name, "topic_prefix": f"{name}."}
         )
-        servers, database_url = settings.kafka_bootstrap_servers, settings.database_url
-        if servers is None or database_url is None:
+        kafka, database_url = settings.kafka, settings.database_url
+        if kafka is None or database_url is None:
             raise SettingsError(
                 f"FIRSTCLICK_TARGET is {settings.target!r} without DATABASE_URL or "
                 "KAFKA_BOOTSTRAP_SERVERS, expected both: set them to where "
                 f"{settings.target} and a Kafka that it reaches run"
             )
         exits.enter_context(_schemas(database_url, settings))
-        exits.enter_context(_topics(servers, settings))
+        exits.enter_context(_topics(kafka, settings))
         home = exits.enter_context(_home())
         if settings.target == "embedded":
             # The logs hold what is older than anything that is kept
@@ -71,9 +71,10 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
                 home,
                 database_url,
                 role_url(database_url, role_of(READER, name), password=""),
-                servers,
+                kafka.servers,
                 name,
                 settings.topic_prefix,
+                kafka_security=kafka.security,
             )
         yield exits.enter_context(Pipeline(stack, settings.target))
 
@@ -107,8 +108,9 @@ def _home() -> Iterator[Path]:
 
 
 @contextmanager
-def _topics(servers: str, settings: Settings) -> Iterator[None]:
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+def _topics(kafka: Cluster, settings: Settings) -> Iterator[None]:
+    kafka_admin = Admin(kafka)
+    admin = kafka_admin.client
     topics = [
         NewTopic(
             settings.topic_prefix + topic,
@@ -127,8 +129,8 @@ def _topics(servers: str, settings: Settings) -> Iterator[None]:
             created.result(_TIMEOUT)
     except KafkaException as error:
         raise ServerError(
-            f"no topics can be made on {servers}: {error.args[0].str()}; expected "
-            "Kafka that lets us: see KAFKA_BOOTSTRAP_SERVERS"
+            f"no topics can be made on {kafka.servers}: {kafka_admin.reason(error)}; "
+            "expected Kafka that lets us: see KAFKA_BOOTSTRAP_SERVERS"
         ) from error
     try:
         yield

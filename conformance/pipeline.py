@@ -63,12 +63,12 @@ class Pipeline:
         self._messages: list[oracle.Message] = []
         self._published: dict[str, bytes] = {}
         self._readers = {
-            topic: TopicReader(stack.bootstrap_servers, stack.topic_prefix + topic)
+            topic: TopicReader(stack.kafka, stack.topic_prefix + topic)
             for topic in (*EVENTS, "checkouts")
         }
         self._producer = Producer(
             {
-                "bootstrap.servers": stack.bootstrap_servers,
+                **stack.kafka.client(),
                 "enable.idempotence": True,
                 "acks": "all",
                 # Kafka's own; librdkafka's would scatter empty keys

@@ -11,18 +11,20 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from firstclick.cluster import Cluster
+
 _ANSWER_SECONDS = 10.0
 
 
 class TopicReader:
     """Reads a topic from its beginning, each message once."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, cluster: Cluster, topic: str) -> None:
         self.topic = topic
         self._next: dict[int, int] = {}
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **cluster.client(),
                 "group.id": "firstclick-conformance",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

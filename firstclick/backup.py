@@ -17,7 +17,7 @@ from psycopg import sql
 from firstclick import stack as stacks
 from firstclick.connector.source import Source
 from firstclick.deploy import postgres_environment
-from firstclick.embedded.postgres import programs_directory
+from firstclick.embedded.postgres import client_program
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Home
 from firstclick.roles import LIMITS, admit, role_of
@@ -58,6 +58,7 @@ def backup(settings: Settings, file: Path) -> None:
                 *("--schema", stack.schema_name),
                 *("--schema", f"{stack.schema_name}_maintenance"),
                 url=stack.database_url,
+                programs=settings.postgres_programs,
             )
             os.replace(partial, file)
         except BaseException:
@@ -96,6 +97,7 @@ def restore(settings: Settings, file: Path) -> str:
             *("pg_restore", "--exit-on-error", "--single-transaction", "--no-owner"),
             *("--dbname", _name(stack.database_url), str(file)),
             url=stack.database_url,
+            programs=settings.postgres_programs,
         )
         with psycopg.connect(stack.database_url, autocommit=True) as connection:
             _check(connection, stack, file)
@@ -107,9 +109,9 @@ def restore(settings: Settings, file: Path) -> str:
             return "Restored, with a Kafka that is read from its beginning"
 
 
-def _run(program: str, *arguments: str, url: str) -> None:
+def _run(program: str, *arguments: str, url: str, programs: Path | None) -> None:
     done = subprocess.run(
-        [str(programs_directory() / program), *arguments],
+        [client_program(program, programs, url), *arguments],
         env={**os.environ, **postgres_environment(url)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -170,7 +172,7 @@ def _is_same_kafka(connection: psycopg.Connection, stack: Stack) -> bool:
         sql.SQL("select topic, kafka_partition, next_offset from {}").format(offsets)
     ).fetchall()
     try:
-        with Source(stack.bootstrap_servers, stack.topic_prefix) as source:
+        with Source(stack.kafka, stack.topic_prefix) as source:
             marks = source.high_watermarks(source.partitions())
     except KafkaException as error:
         raise ServerError(

@@ -207,7 +207,7 @@ def env(
     url = found.database_url if role is Role.owner else found.reader_url
     variables = {
         "DATABASE_URL": url,
-        "KAFKA_BOOTSTRAP_SERVERS": found.bootstrap_servers,
+        **found.kafka.environment(),
         **postgres_environment(url),
         "FIRSTCLICK_SCHEMA": found.schema_name,
         "FIRSTCLICK_TOPIC_PREFIX": found.topic_prefix,
@@ -222,7 +222,7 @@ def env(
 def psql(context: typer.Context) -> None:
     """Open a session on the database; arguments are psql's."""
     from firstclick import stack
-    from firstclick.embedded.postgres import programs_directory
+    from firstclick.embedded.postgres import client_program
     from firstclick.roles import OWNER
 
     settings = Settings.load()
@@ -236,7 +236,7 @@ def psql(context: typer.Context) -> None:
         **postgres_environment(url),
         "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in begin.items()),
     }
-    program = str(programs_directory() / "psql")
+    program = client_program("psql", settings.postgres_programs, url)
     os.execve(program, [program, *context.args], environment)
 
 
@@ -262,14 +262,15 @@ def generate(
     from generator import generate as feed
 
     settings = Settings.load()
-    servers, prefix = settings.kafka_bootstrap_servers, settings.topic_prefix
-    if servers is None:
+    kafka, prefix = settings.kafka, settings.topic_prefix
+    if kafka is None:
         found = stack.running(settings)
-        servers, prefix = found.bootstrap_servers, found.topic_prefix
+        kafka, prefix = found.kafka, found.topic_prefix
     with _signals(interrupt=False) as stop:
         progress = feed(
-            servers,
+            kafka.servers,
             topic_prefix=prefix,
+            producer_config=kafka.client(),
             rate=rate,
             duration=duration,
             seed=seed,
@@ -358,13 +359,15 @@ def _place(settings: Settings) -> "Place":
     from firstclick import stack
     from firstclick.worker import Place
 
-    url, servers = settings.database_url, settings.kafka_bootstrap_servers
+    url, kafka = settings.database_url, settings.kafka
     schema, prefix = settings.schema_name, settings.topic_prefix
-    if url is None or servers is None:
+    if url is None or kafka is None:
         found = stack.running(settings)
-        url, servers = url or found.database_url, servers or found.bootstrap_servers
+        url, kafka = url or found.database_url, kafka or found.kafka
         schema, prefix = found.schema_name, found.topic_prefix
-    return Place(url, servers, schema, prefix, settings.target)
+    return Place(
+        url, kafka.servers, schema, prefix, settings.target, security=kafka.security
+    )
 
 
 def _seconds(duration: str) -> float:

@@ -40,6 +40,7 @@ from typing import Literal, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
+from firstclick.cluster import Security
 from firstclick.embedded.processes import ProcessId
 from firstclick.errors import HomeError, ServerError
 
@@ -88,6 +89,7 @@ class State(msgspec.Struct):
     reader_url: str | None = None
     live_url: str | None = None
     bootstrap_servers: str | None = None
+    kafka_security: Security = Security()
     schema_name: str = "firstclick"
     topic_prefix: str = ""
     error: str | None = None
@@ -246,15 +248,7 @@ class Home:
     def write_bytes(self, content: bytes, name: str, mode: int = 0o600) -> None:
         """Replace a file at once: a reader sees the old content or the new."""
         with self.errors():
-            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=name)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    os.fchmod(file.fileno(), mode)
-                os.replace(temporary, self.path / name)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            write_private(self.path / name, content, mode)
 
     def password(self, name: str) -> str:
         """A generated password, made at the first call."""
@@ -312,6 +306,19 @@ class Home:
                 f"the home {self.path} can't be used: {where}: {error.strerror}; "
                 "put it right, or set FIRSTCLICK_HOME to another directory"
             ) from error
+
+
+def write_private(file: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file at once; its owner alone can read it, unless told otherwise."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+            os.fchmod(opened.fileno(), mode)
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _is_free(port: int) -> bool:

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from firstclick.cluster import Cluster, Mechanism, Protocol, Security, pem
 from firstclick.errors import SettingsError
 
 ROOT_HOME = Path("/var/lib/firstclick")
@@ -68,7 +69,29 @@ def _setting(name: str, expected: str, default: Any = None) -> Any:
     return Field(default=default, validation_alias=name, description=expected)
 
 
+def _is_certificate(value: str) -> str:
+    from cryptography import x509
+
+    x509.load_pem_x509_certificates(pem(value))
+    return value
+
+
+def _is_key(value: str) -> str:
+    pem(value)
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+File = Annotated[Path, AfterValidator(_absolute)]
+Certificate = Annotated[str, AfterValidator(_is_certificate)]
+
+_SECRET = ("DATABASE_URL", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEY")
+_SASL = ("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
+_TOGETHER = (
+    _SASL,
+    ("KAFKA_SSL_CERTIFICATE", "KAFKA_SSL_KEY"),
+    ("FIRSTCLICK_TLS_CERTIFICATE", "FIRSTCLICK_TLS_KEY", "FIRSTCLICK_TLS_CA"),
+)
 
 
 class Settings(BaseSettings):
@@ -94,6 +117,47 @@ class Settings(BaseSettings):
         _setting("KAFKA_BOOTSTRAP_SERVERS", "host:port, several separated by commas")
     )
     """A Kafka cluster to use, rather than an own one."""
+
+    kafka_security_protocol: Protocol = _setting(
+        "KAFKA_SECURITY_PROTOCOL",
+        "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+        "PLAINTEXT",
+    )
+    """How that cluster is talked to; with SASL it asks for a user and a password."""
+
+    kafka_sasl_mechanism: Mechanism = _setting(
+        "KAFKA_SASL_MECHANISM",
+        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+        "SCRAM-SHA-256",
+    )
+    kafka_sasl_username: str | None = _setting("KAFKA_SASL_USERNAME", "a user")
+    kafka_sasl_password: str | None = _setting("KAFKA_SASL_PASSWORD", "a password")
+
+    kafka_ssl_ca: Certificate | None = _setting("KAFKA_SSL_CA", "PEM, or a file of it")
+    """Who vouches for the cluster; else the system's authorities."""
+
+    kafka_ssl_certificate: Certificate | None = _setting(
+        "KAFKA_SSL_CERTIFICATE", "PEM, or a file of it"
+    )
+    kafka_ssl_key: Annotated[str, AfterValidator(_is_key)] | None = _setting(
+        "KAFKA_SSL_KEY", "PEM, or a file of it"
+    )
+    """What the client shows, where the cluster asks for a certificate."""
+
+    tls: bool = _setting("FIRSTCLICK_TLS", "true or false", False)
+    """Whether the own servers let in nobody without TLS, and Kafka nobody without a
+    password either."""
+
+    tls_certificate: File | None = _setting("FIRSTCLICK_TLS_CERTIFICATE", "a file")
+    """The own servers' certificate, for 127.0.0.1; else one is generated."""
+
+    tls_key: File | None = _setting("FIRSTCLICK_TLS_KEY", "a file")
+    tls_ca: File | None = _setting("FIRSTCLICK_TLS_CA", "a file")
+
+    postgres_programs: File | None = _setting(
+        "FIRSTCLICK_POSTGRES_PROGRAMS", "a directory"
+    )
+    """Where the programs of a PostgreSQL 18 are, to use rather than the wheel's."""
 
     postgres_port: Port | None = _setting(
         "FIRSTCLICK_POSTGRES_PORT", "a port from 1 to 65535"
@@ -163,18 +227,36 @@ class Settings(BaseSettings):
         except ValueError:
             return False
 
+    @property
+    def kafka(self) -> Cluster | None:
+        """The cluster that is given, if one is."""
+        if self.kafka_bootstrap_servers is None:
+            return None
+        return Cluster(
+            self.kafka_bootstrap_servers,
+            Security(
+                self.kafka_security_protocol,
+                self.kafka_sasl_mechanism,
+                self.kafka_sasl_username,
+                self.kafka_sasl_password,
+                self.kafka_ssl_ca,
+                self.kafka_ssl_certificate,
+                self.kafka_ssl_key,
+            ),
+        )
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
 
-        Raises SettingsError for the first value that can't be used; that of
-        DATABASE_URL, which may hold a password, is not in its message.
+        Raises SettingsError for the first value that can't be used, or is missing
+        beside another; one that may hold a password is not in its message.
         """
         try:
-            return cls()
+            return cls()._complete()
         except ValidationError as error:
             alias = str(error.errors()[0]["loc"][0])
-        value = "not usable" if alias == "DATABASE_URL" else repr(os.environ[alias])
+        value = "not usable" if alias in _SECRET else repr(os.environ[alias])
         expected = next(
             field.description
             for field in cls.model_fields.values()
@@ -183,6 +265,20 @@ class Settings(BaseSettings):
         raise SettingsError(
             f"{alias} is {value}, expected {expected}: correct it or unset it"
         )
+
+    def _complete(self) -> Self:
+        given = self.environment()
+        protocol = self.kafka_security_protocol
+        for names in _TOGETHER:
+            there = [name for name in names if name in given]
+            if names is _SASL and protocol.startswith("SASL"):
+                there.append(f"KAFKA_SECURITY_PROTOCOL={protocol}")
+            for name in names:
+                if there and name not in given:
+                    raise SettingsError(
+                        f"{name} is not set, expected it with {there[-1]}: set it"
+                    )
+        return self
 
     def alone(self, home: Path) -> Self:
         """Return settings for a pipeline in that home, on servers of its own alone.

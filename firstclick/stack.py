@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from firstclick.cluster import Cluster, Security
 from firstclick.embedded import guard
 from firstclick.embedded.processes import end
 from firstclick.errors import FirstClickError, HomeError, ServerError, SettingsError
@@ -41,6 +42,11 @@ class Stack:
     topic_prefix: str
     live_url: str | None = None
     """The live page, where one is served."""
+    kafka_security: Security = field(default_factory=Security)
+
+    @property
+    def kafka(self) -> Cluster:
+        return Cluster(self.bootstrap_servers, self.kafka_security)
 
 
 @dataclass(frozen=True)
@@ -289,6 +295,7 @@ def _stack(path: Path, state: State) -> Stack:
         state.schema_name,
         state.topic_prefix,
         state.live_url,
+        state.kafka_security,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 import psycopg
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, scalar_row
@@ -14,6 +14,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from firstclick.cluster import Admin, Cluster
 from firstclick.embedded.topics import problems
 from firstclick.home import State
 from firstclick.settings import Settings
@@ -129,9 +130,9 @@ def status(settings: Settings) -> Status:
 
 
 def _ask_kafka(state: State, found: Status) -> dict[tuple[str, int], int]:
-    client = AdminClient(
-        {"bootstrap.servers": state.bootstrap_servers or "", "log_level": 0}
-    )
+    cluster = Cluster(state.bootstrap_servers or "", state.kafka_security)
+    admin = Admin(cluster)
+    client = admin.client
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     names = {state.topic_prefix + topic: topic for topic in ("clicks", "purchases")}
     try:
@@ -155,7 +156,7 @@ def _ask_kafka(state: State, found: Status) -> dict[tuple[str, int], int]:
         }
     except KafkaException as error:
         found.problems.append(
-            f"Kafka does not answer on {state.bootstrap_servers}: {error.args[0].str()}"
+            f"Kafka does not answer on {cluster.servers}: {admin.reason(error)}"
         )
         return {}
 

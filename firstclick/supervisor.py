@@ -28,7 +28,9 @@ import msgspec
 import psycopg
 
 from firstclick import logs
+from firstclick.cluster import Cluster
 from firstclick.deploy import Deployer
+from firstclick.embedded.certificates import Certificates, generated, given
 from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
 from firstclick.embedded.postgres import MAJOR, Postgres
 from firstclick.embedded.processes import Command, ProcessId, Running, end
@@ -303,11 +305,12 @@ class Supervisor:
         self._end_orphans()
         self._clear_metrics()
         self._save()
-        database_url, bootstrap_servers = self._addresses()
+        database_url, self._kafka = self._addresses()
         with self._lock:
             self.state.database_url = database_url
             self.state.reader_url = self._role_url(database_url, READER)
-            self.state.bootstrap_servers = bootstrap_servers
+            self.state.bootstrap_servers = self._kafka.servers
+            self.state.kafka_security = self._kafka.security
         self._save()
         tasks = [self._pool.submit(self._start_database)]
         tasks += [self._pool.submit(self._start_kafka)]
@@ -338,26 +341,30 @@ class Supervisor:
             done.result()
         return True
 
-    def _addresses(self) -> tuple[str, str]:
+    def _addresses(self) -> tuple[str, Cluster]:
         settings, home = self.settings, self.home
+        certificates = self._certificates()
         database_url = settings.database_url
         if database_url is None:
             postgres = Postgres(
                 home,
                 home.port("postgres", settings.postgres_port),
                 settings.postgres_user,
+                certificates,
+                settings.postgres_programs,
             )
             database_url = postgres.database_url
             self._servers.append(Supervised(postgres, home, self._changed))
-        bootstrap_servers = settings.kafka_bootstrap_servers
-        if bootstrap_servers is None:
+        cluster = settings.kafka
+        if cluster is None:
             kafka = Kafka(
                 home,
                 home.port("kafka", settings.kafka_port),
                 home.port("kafka_controller", None),
                 settings.kafka_flush_messages,
+                certificates,
             )
-            bootstrap_servers = kafka.bootstrap_servers
+            cluster = kafka.cluster
             self._servers.append(Supervised(kafka, home, self._changed))
         page = self._page(database_url)
         self._workers = [Supervised(page, home, self._changed)]
@@ -369,7 +376,17 @@ class Supervisor:
         # Started from here, the main thread, only when all ports are chosen
         for server in self._servers:
             server.start()
-        return database_url, bootstrap_servers
+        return database_url, cluster
+
+    def _certificates(self) -> Certificates | None:
+        settings = self.settings
+        if not settings.tls:
+            return None
+        files = (settings.tls_certificate, settings.tls_key, settings.tls_ca)
+        certificate, key, authority = files
+        if certificate is None or key is None or authority is None:
+            return generated(self.home)
+        return given(certificate, key, authority)
 
     def _page(self, database_url: str) -> Page:
         settings, home = self.settings, self.home
@@ -388,9 +405,8 @@ class Supervisor:
         return Page("live", environment, home, host, port, token)
 
     def _workers_at_the_database(self) -> list[Supervised]:
-        assert self.state.bootstrap_servers is not None
         environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.state.bootstrap_servers,
+            **self._kafka.environment(),
             "FIRSTCLICK_SCHEMA": self.settings.schema_name,
             "FIRSTCLICK_TOPIC_PREFIX": self.settings.topic_prefix,
             "FIRSTCLICK_METRICS": str(self.home.metrics),
@@ -435,20 +451,18 @@ class Supervisor:
                 )
 
     def _start_kafka(self) -> None:
-        given = self.settings.kafka_bootstrap_servers
+        given = self.settings.kafka
         if given is None:
             self._wait_for(self._server("kafka"))
         start = time.monotonic()
-        bootstrap_servers = self.state.bootstrap_servers
-        assert bootstrap_servers is not None
         created = create_topics(
-            bootstrap_servers,
+            self._kafka,
             self.settings.topic_prefix,
             self.settings.partitions,
             MESSAGE_BYTES if given is None else None,
         )
         if given is not None:
-            self._step(f"Kafka on {bootstrap_servers}, as given", start)
+            self._step(f"Kafka on {given.servers}, as given", start)
         if created:
             self._step(f"Topics {', '.join(created)}", start)
 

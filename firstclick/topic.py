@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from firstclick.cluster import Complaints
 from firstclick.worker import Place, Stop
 
 DELIVERY_SECONDS = 10.0
@@ -21,9 +22,9 @@ REMEDIES = {
 class NotDelivered(Exception):
     """Kafka did not acknowledge a message; ``fatal`` if the producer is spent."""
 
-    def __init__(self, topic: str, error: KafkaError) -> None:
+    def __init__(self, topic: str, error: KafkaError, reason: str) -> None:
         remedy = REMEDIES.get(error.code(), "see that Kafka runs and is reachable")
-        super().__init__(f"topic {topic}: {error.str()} (nothing is lost): {remedy}")
+        super().__init__(f"topic {topic}: {reason} (nothing is lost): {remedy}")
         self.fatal = error.fatal()
 
 
@@ -34,9 +35,10 @@ class Topic:
         self.name = place.topic_prefix + topic
         self._stop = stop
         self._failure: KafkaError | None = None
+        self._complaints = Complaints()
         self._producer = Producer(
             {
-                "bootstrap.servers": place.kafka_servers,
+                **place.kafka.client(),
                 "client.id": "firstclick",
                 "enable.idempotence": True,
                 "acks": "all",
@@ -54,6 +56,7 @@ class Topic:
         )
 
     def _complain(self, error: KafkaError) -> None:
+        self._complaints.note(error)
         if error.fatal():
             self._failure = error
 
@@ -76,4 +79,5 @@ class Topic:
         while self._producer.flush(0.5):
             self._stop.wait(0)
         if self._failure is not None:
-            raise NotDelivered(self.name, self._failure)
+            reason = self._complaints.reason(self._failure)
+            raise NotDelivered(self.name, self._failure, reason)

@@ -7,13 +7,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 import psycopg
 from psycopg import sql
 
+from firstclick.cluster import Cluster, Security
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
 from firstclick.logs import configure
 from firstclick.settings import Settings
@@ -105,6 +106,11 @@ class Place:
     """The engine, as dbt's target is named."""
     metrics: Path | None = None
     """Where what is counted is left for the live page, if anywhere."""
+    security: Security = field(default_factory=Security)
+
+    @property
+    def kafka(self) -> Cluster:
+        return Cluster(self.kafka_servers, self.security)
 
 
 @contextmanager
@@ -185,8 +191,8 @@ def main(name: str, work: Callable[[Place, Stop, logging.Logger], None]) -> int:
 
 def _place() -> Place:
     settings = Settings.load()
-    url, servers = settings.database_url, settings.kafka_bootstrap_servers
-    if url is None or servers is None:
+    url, kafka = settings.database_url, settings.kafka
+    if url is None or kafka is None:
         missing = "DATABASE_URL" if url is None else "KAFKA_BOOTSTRAP_SERVERS"
         raise SettingsError(
             f"{missing} is not set: expected the address of a running server, as "
@@ -194,9 +200,10 @@ def _place() -> Place:
         )
     return Place(
         url,
-        servers,
+        kafka.servers,
         settings.schema_name,
         settings.topic_prefix,
         settings.target,
         settings.metrics,
+        kafka.security,
     )

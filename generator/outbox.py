@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from firstclick.cluster import Complaints
 from firstclick.errors import ServerError, SettingsError
 
 ANSWER_WITHIN = 10.0
@@ -26,6 +27,7 @@ class Outbox:
     def __init__(self, bootstrap_servers: str, config: ProducerConfig) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._failure: KafkaError | None = None
+        self._complaints = Complaints()
         settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             "client.id": "firstclick-generator",
@@ -38,6 +40,7 @@ class Outbox:
             "delivery.report.only.error": True,
             **config,
             "on_delivery": self._remember,
+            "error_cb": self._complaints.note,
         }
         try:
             self._producer = Producer(settings, logger=logger)
@@ -54,9 +57,11 @@ class Outbox:
         try:
             known = self._producer.list_topics(timeout=ANSWER_WITHIN).topics
         except KafkaException as error:
+            self._poll(0)
             raise ServerError(
                 f"Kafka was expected to answer at {self._bootstrap_servers} within "
-                f"{ANSWER_WITHIN:.0f} s, but did not ({_reason(error)}): start it "
+                f"{ANSWER_WITHIN:.0f} s, but did not "
+                f"({self._complaints.reason(error)}): start it "
                 "with firstclick up, or correct KAFKA_BOOTSTRAP_SERVERS"
             ) from error
         for topic in topics:

@@ -330,6 +330,59 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Put the file back from a backup of the home.",
         ),
     ),
+    "TLS": (
+        Trouble(
+            "is not the key of …",
+            "The key was made for another certificate.",
+            "Set `FIRSTCLICK_TLS_KEY` to the file that came with the certificate.",
+        ),
+        Trouble(
+            "where the own servers listen: give one",
+            "The own servers are reached by that address alone, which clients compare.",
+            "Have a certificate signed with `IP:127.0.0.1` as an alternative name, or "
+            "unset the three files to have one generated.",
+        ),
+        Trouble(
+            "expected PEM there",
+            "A file that `FIRSTCLICK_TLS_…` names is not there, or not yours to read.",
+            "Correct the path, or its permissions.",
+        ),
+        Trouble(
+            "are not what was expected (…)",
+            "One of the files is of another format, or the key has a passphrase.",
+            "Convert it with `openssl x509` or `openssl pkey`.",
+        ),
+        Trouble(
+            "holds no certificate",
+            "A file in the home's `tls` was damaged or edited.",
+            "Delete the directory; clients elsewhere need the new `ca.pem` then.",
+        ),
+        Trouble(
+            "asks for TLS, for which there is no",
+            "The wheel's clients were built without TLS.",
+            "Install PostgreSQL's clients, or set `FIRSTCLICK_POSTGRES_PROGRAMS`.",
+        ),
+        Trouble(
+            "FIRSTCLICK_POSTGRES_PROGRAMS is …, which has no",
+            "The directory is another one, or holds a part of the programs only.",
+            "Name the one with `postgres` and `psql` in it.",
+        ),
+        Trouble(
+            "may not enter …: set FIRSTCLICK_POSTGRES_PROGRAMS",
+            "Started by root, PostgreSQL runs as another user, who can't get there.",
+            "Move the programs, or open the directories on the way to them.",
+        ),
+        Trouble(
+            "was built without TLS",
+            "The wheel's PostgreSQL, which `FIRSTCLICK_TLS` can't make speak it.",
+            "Set `FIRSTCLICK_POSTGRES_PROGRAMS` to another PostgreSQL 18's programs.",
+        ),
+        Trouble(
+            "… is not set, expected it with …: set it",
+            "Of settings that go together, one is missing.",
+            "Set it, or unset the others.",
+        ),
+    ),
     "Models": (
         Trouble(
             "has no dbt_project.yml",

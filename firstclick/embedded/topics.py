@@ -10,6 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from firstclick.cluster import Admin, Cluster
 from firstclick.errors import ServerError
 
 TOPICS = ("clicks", "purchases", "checkouts")
@@ -41,7 +42,7 @@ class TopicProblem:
 
 
 def create_topics(
-    bootstrap_servers: str, prefix: str, partitions: int, message_bytes: int | None
+    cluster: Cluster, prefix: str, partitions: int, message_bytes: int | None
 ) -> list[str]:
     """Create the topics that are missing; returns their names.
 
@@ -51,7 +52,8 @@ def create_topics(
     checkout, which has texts of two events, may have four times as many.
     Raises ServerError where the cluster can't be reached or refuses.
     """
-    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    admin = Admin(cluster)
+    client = admin.client
     try:
         metadata = client.list_topics(timeout=_TIMEOUT)
         missing = [
@@ -80,8 +82,8 @@ def create_topics(
                     raise
     except KafkaException as error:
         raise ServerError(
-            f"the topics can't be made on {bootstrap_servers}: "
-            f"{error.args[0].str()}; see to the cluster, or unset "
+            f"the topics can't be made on {cluster.servers}: "
+            f"{admin.reason(error)}; see to the cluster, or unset "
             "KAFKA_BOOTSTRAP_SERVERS to use an own one"
         ) from error
     return missing

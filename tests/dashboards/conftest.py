@@ -33,7 +33,7 @@ def shop(stack: Stack) -> Stack:
     generate(
         stack.bootstrap_servers, rate=2, duration=1, mess=0.1, backfill_hours=3, seed=7
     )
-    with Source(stack.bootstrap_servers, stack.topic_prefix) as source:
+    with Source(stack.kafka, stack.topic_prefix) as source:
         settled(stack, source)
     return stack
 

@@ -28,14 +28,14 @@ class Pipeline:
         )
         self.producer = Producer(
             {
-                "bootstrap.servers": stack.bootstrap_servers,
+                **stack.kafka.client(),
                 "acks": "all",
                 "message.max.bytes": 2_000_000,
             }
         )
         self.consumer = Consumer(
             {
-                "bootstrap.servers": stack.bootstrap_servers,
+                **stack.kafka.client(),
                 "group.id": "tests",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

@@ -8,6 +8,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
+from firstclick.cluster import Cluster
 from firstclick.connector.batch import Progress
 from firstclick.connector.source import Source
 from firstclick.stack import Stack
@@ -145,7 +146,7 @@ def test_a_pause_ends_with_the_assignment_that_it_was_made_in(world: World) -> N
     ends = {partition: Progress(0, 0, 1) for partition in (0, 1)}
     for partition in ends:
         world.send("purchases", [(b"%d" % partition, b"{}")], partition)
-    with Source(world.servers, world.prefix) as source:
+    with Source(Cluster(world.servers), world.prefix) as source:
 
         def read(partitions: set[int]) -> None:
             seen: set[int | None] = set()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from firstclick.cluster import Cluster, Security
 from firstclick.errors import SettingsError
 from firstclick.settings import ROOT_HOME, Settings
 
@@ -56,6 +57,12 @@ def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch) -> No
         ("FIRSTCLICK_TOPIC_PREFIX", "a/b"),
         ("FIRSTCLICK_TARGET", "oracle"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_SASL_MECHANISM", "GSSAPI"),
+        ("KAFKA_SSL_CA", "/nowhere"),
+        ("KAFKA_SSL_CA", __file__),
+        ("KAFKA_SSL_CERTIFICATE", "-----BEGIN CERTIFICATE-----"),
+        ("FIRSTCLICK_TLS", "perhaps"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,"),
     ],
 )
@@ -92,3 +99,49 @@ def test_the_environment_of_settings_makes_the_same_settings(
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings.load() == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "KAFKA_SASL_USERNAME"),
+        ({"KAFKA_SASL_USERNAME": "me"}, "KAFKA_SASL_PASSWORD"),
+        ({"KAFKA_SASL_PASSWORD": "hidden"}, "KAFKA_SASL_USERNAME"),
+        ({"KAFKA_SSL_KEY": __file__}, "KAFKA_SSL_CERTIFICATE"),
+        ({"FIRSTCLICK_TLS_KEY": __file__}, "FIRSTCLICK_TLS_CERTIFICATE"),
+    ],
+)
+def test_what_is_missing_beside_another_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], missing: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{missing} is not set") as raised:
+        Settings.load()
+    assert "hidden" not in str(raised.value)
+
+
+def test_a_secret_that_can_not_be_used_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KAFKA_SSL_KEY", "hidden")
+    with pytest.raises(SettingsError, match="KAFKA_SSL_KEY is not usable") as raised:
+        Settings.load()
+    assert "hidden" not in str(raised.value)
+
+
+def test_a_given_cluster_is_passed_on_with_all_that_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    security = Security("SASL_SSL", "SCRAM-SHA-512", "me", "secret")
+    cluster = Cluster("one:1,two:2", security)
+    for name, value in cluster.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().kafka == cluster
+    assert cluster.client() == {
+        "bootstrap.servers": "one:1,two:2",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "me",
+        "sasl.password": "secret",
+    }

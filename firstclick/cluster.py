@@ -1,0 +1,130 @@
+"""A Kafka cluster, and what its clients need to be let in."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class Security(msgspec.Struct, frozen=True):
+    """How a client proves who it is, and knows the cluster.
+
+    Certificates and keys are PEM, or the paths of files that hold it. Without ``ca``
+    the system's authorities are trusted.
+    """
+
+    protocol: Protocol = "PLAINTEXT"
+    mechanism: Mechanism = "SCRAM-SHA-256"
+    username: str | None = None
+    password: str | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+    @property
+    def asks_password(self) -> bool:
+        return self.protocol.startswith("SASL")
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.protocol.endswith("SSL")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Addresses, and how to get in."""
+
+    servers: str
+    """host:port, several separated by commas."""
+    security: Security = field(default_factory=Security)
+
+    def client(self) -> dict[str, Any]:
+        """What each client of librdkafka's begins its configuration with."""
+        config = {"bootstrap.servers": self.servers}
+        security = self.security
+        if security.protocol != "PLAINTEXT":
+            config["security.protocol"] = security.protocol
+        if security.asks_password:
+            config |= {
+                "sasl.mechanism": security.mechanism,
+                "sasl.username": security.username or "",
+                "sasl.password": security.password or "",
+            }
+        if security.is_encrypted:
+            config |= _pem("ssl.ca", security.ca)
+            config |= _pem("ssl.certificate", security.certificate)
+            config |= _pem("ssl.key", security.key)
+        return config
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which another process makes the same."""
+        security = self.security
+        variables = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.servers,
+            "KAFKA_SECURITY_PROTOCOL": security.protocol,
+            "KAFKA_SASL_MECHANISM": security.mechanism,
+            "KAFKA_SASL_USERNAME": security.username,
+            "KAFKA_SASL_PASSWORD": security.password,
+            "KAFKA_SSL_CA": security.ca,
+            "KAFKA_SSL_CERTIFICATE": security.certificate,
+            "KAFKA_SSL_KEY": security.key,
+        }
+        if not security.asks_password:
+            del variables["KAFKA_SASL_MECHANISM"]
+        return {name: value for name, value in variables.items() if value}
+
+
+class Admin:
+    """A client that asks about topics, and can say why it got no answer."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._complaints = Complaints()
+        self.client = AdminClient(
+            cluster.client() | {"error_cb": self._complaints.note, "log_level": 0}
+        )
+
+    def reason(self, error: KafkaException) -> str:
+        self.client.poll(0)
+        return self._complaints.reason(error)
+
+
+class Complaints:
+    """librdkafka's latest one: an error of a request alone seldom says why."""
+
+    def __init__(self) -> None:
+        self._latest = ""
+
+    def note(self, error: KafkaError) -> None:
+        """For ``error_cb``."""
+        # That all brokers are away is said after the reason
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._latest = error.str()
+
+    def reason(self, error: KafkaException | KafkaError) -> str:
+        """Say why something failed, by that complaint where there is one."""
+        failure = error.args[0] if isinstance(error, KafkaException) else error
+        latest, self._latest = self._latest, ""
+        return latest or str(failure.str())
+
+
+def pem(value: str) -> bytes:
+    """The PEM that a setting is, or that is in the file that it names.
+
+    Line ends may be written as ``\\n``. Raises ValueError where it is neither.
+    """
+    if value.lstrip().startswith("-----BEGIN"):
+        return value.replace("\\n", "\n").encode()
+    try:
+        return Path(value).read_bytes()
+    except OSError as error:
+        raise ValueError(str(error)) from error
+
+
+def _pem(name: str, value: str | None) -> dict[str, str]:
+    return {} if value is None else {f"{name}.pem": pem(value).decode()}

@@ -1,0 +1,346 @@
+"""A stack with TLS lets in whom it should, and keeps its passwords to itself.
+
+Nothing generated is anywhere but in its file, whatever goes well or wrong.
+"""
+
+import json
+import os
+import re
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import psutil
+import psycopg
+import pytest
+import tls_programs
+from confluent_kafka import KafkaException
+from pipeline import Pipeline
+from worker_world import Worker
+
+from conformance.events import click, purchase
+from firstclick import stack as stacks
+from firstclick.cluster import Admin, Cluster, Security
+from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.embedded.certificates import generated
+from firstclick.errors import FirstClickError
+from firstclick.home import Home, Layout
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+KEEPERS = (
+    *("*.password", "state.json", "kafka/server.properties"),
+    *("tls/server.key", "kafka/keystore.pem", "postgres/server.key"),
+)
+"""The files of a home that hold passwords or the servers' key, all of mode 0600."""
+
+DATA = ("kafka/data", "postgres/data/base", "postgres/data/pg_wal")
+
+
+@dataclass
+class Site:
+    """A stack that was started from the command line, and all that it said."""
+
+    home: Path
+    programs: Path
+    """PostgreSQL's."""
+    dbt: Path
+    """Where dbt writes when it is run by hand."""
+    said: dict[str, str] = field(default_factory=dict)
+    """What was printed, by command, and the command lines of all processes."""
+
+    def firstclick(self, *arguments: str, **variables: str) -> int:
+        return self.run(
+            [str(Path(sys.executable).with_name("firstclick")), *arguments],
+            {
+                "FIRSTCLICK_HOME": str(self.home),
+                "FIRSTCLICK_LIVE_HOST": "0.0.0.0",
+                "FIRSTCLICK_TLS": "true",
+                "FIRSTCLICK_POSTGRES_PROGRAMS": str(self.programs),
+            }
+            | variables,
+        )
+
+    def run(self, command: list[str], variables: Mapping[str, str]) -> int:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **variables},
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.said[f"{len(self.said)} {command[1:]}"] = done.stdout
+        return done.returncode
+
+    @property
+    def stack(self) -> Stack:
+        settings = Settings.load().model_copy(update={"home": self.home})
+        return stacks.running(settings)
+
+    def secrets(self) -> dict[str, str]:
+        key = (self.home / "tls" / "server.key").read_text().splitlines()[1]
+        return {"the key": key} | {
+            file.stem: file.read_text() for file in self.home.glob("*.password")
+        }
+
+    def files(self) -> Iterator[Path]:
+        """Those of the home that are written for people and for ourselves."""
+        for directory, _, names in os.walk(self.home):
+            within = Path(directory).relative_to(self.home)
+            if not any(within.is_relative_to(data) for data in DATA):
+                yield from (Path(directory) / name for name in names)
+
+
+@contextmanager
+def watched(site: Site) -> Iterator[None]:
+    """Notes the command line of each process that is seen meanwhile."""
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            for process in psutil.process_iter():
+                with suppress(psutil.Error):
+                    seen.add(" ".join(process.cmdline()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        site.said["ps"] = "\n".join(seen)
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Path]:
+    # Not pytest's, where PostgreSQL's user could not get
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield tls_programs.install(Path(directory))
+
+
+@pytest.fixture(scope="module")
+def site(
+    programs: Path,
+    make_home: Callable[[], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """One at which everything was done, some of it wrong."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    elsewhere = make_home()
+    site = Site(make_home(), programs, scratch / "dbt")
+    with watched(site):
+        assert site.firstclick("up", "--detach") == 0, site.said
+        stack = site.stack
+        kafka = stack.kafka.environment()
+        database = {
+            **postgres_environment(stack.database_url),
+            "DBT_LOG_PATH": str(site.dbt),
+            "DBT_TARGET_PATH": str(site.dbt),
+        }
+        dbt = [sys.executable, "-m", "dbt.cli.main", "--debug"]
+        port = database["PGPORT"]
+        unreachable = stack.database_url.replace(f":{port}/", ":1/")
+        spoilt = stack.database_url.replace(f":{port}/", ":x/")
+        worked = [
+            site.firstclick("status"),
+            site.firstclick("status", "--json"),
+            site.firstclick("expire", "--dry-run"),
+            site.firstclick("generate", "--duration", "0", "--backfill", "0.02"),
+            site.firstclick("verify"),
+            site.firstclick("up", "--detach"),
+        ]
+        failed = [
+            site.run([*dbt, "show", "--inline", "select nothing"], database),
+            site.run([*dbt, "debug"], database | {"PGPORT": "1"}),
+            site.firstclick("expire", DATABASE_URL=unreachable),
+            site.firstclick("generate", **(kafka | {"KAFKA_SASL_PASSWORD": "x"})),
+            site.firstclick("backup", str(scratch / "backup")),
+            *(
+                site.firstclick(
+                    *("up", "--detach", "--servers-only"),
+                    FIRSTCLICK_HOME=str(elsewhere),
+                    DATABASE_URL=url,
+                    **kafka,
+                )
+                for url in (unreachable, spoilt)
+            ),
+        ]
+        assert (set(worked), 0 in failed) == ({0}, False), site.said
+        for name in ("connector", "publisher"):
+            worker = Worker(name, kafka | {"DATABASE_URL": unreachable}, scratch / name)
+            worker.says("trying again")
+            worker.kill()
+            site.said[name] = worker.log
+    yield site
+    stacks.down(site.home)
+
+
+def test_passwords_are_in_their_files_alone(site: Site) -> None:
+    passwords = site.secrets()
+    assert passwords.keys() == {
+        *("the key", "postgres", "superuser", "kafka", "node", "live"),
+        *("grafana", "connector", "publisher", "expire"),
+    }
+    written_by_dbt = [file for file in site.dbt.rglob("*") if file.is_file()]
+    assert site.dbt / "dbt.log" in written_by_dbt
+    found = {
+        f"{name}'s in {file}"
+        for file in (*site.files(), *written_by_dbt)
+        if not any(file.match(keeper) for keeper in KEEPERS)
+        for name, password in passwords.items()
+        if password.encode() in file.read_bytes()
+    }
+    assert not found
+
+
+def test_passwords_are_in_nothing_that_is_printed_and_on_no_command_line(
+    site: Site,
+) -> None:
+    assert "firstclick.connector" in site.said["ps"]
+    passwords = site.secrets()
+    # Whoever starts it is told where the live page lets them in
+    told = passwords.pop("live")
+    found = {
+        f"{name}'s in what {what} printed: {text}"
+        for what, text in site.said.items()
+        for name, password in passwords.items()
+        if password in text
+    }
+    assert not found
+    assert {what for what, text in site.said.items() if told in text} == {
+        what for what in site.said if "'up'" in what and "servers-only" not in what
+    }
+
+
+def test_what_a_home_holds_is_closed_to_others(site: Site) -> None:
+    # Those that PostgreSQL's own user has to read
+    shared = ("postgres", "postgresql.conf")
+    open_ = {
+        str(file.relative_to(site.home))
+        for file in site.files()
+        if stat.S_IMODE(file.stat().st_mode) & 0o077
+        and not file.relative_to(site.home).parts[0].startswith(shared)
+    }
+    assert not open_
+    for keeper in KEEPERS:
+        for file in site.home.glob(keeper):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.fixture(scope="module")
+def other_authority(make_home: Callable[[], Path]) -> str:
+    """One that vouches for other servers."""
+    return str(generated(Home.open(make_home())).authority)
+
+
+def test_an_event_goes_all_the_way_encrypted(site: Site) -> None:
+    pipeline = Pipeline(site.stack)
+    try:
+        ((user, product, now),) = pipeline.query(
+            "select (select min(user_id) from users),"
+            " (select min(product_id) from products), now()"
+        )
+        clicked = click("encrypted", user, now)
+        bought = purchase("encrypted", user, product, now)
+        for message in (clicked, bought):
+            pipeline.send(message.topic, message.key, message.value)
+        pipeline.settle()
+        published = json.loads(pipeline.published()["encrypted"])
+        assert published["user_id"] == user
+        (session,) = pipeline.query(
+            "select version from pg_stat_ssl where pid = pg_backend_pid()"
+        )
+        assert session == ("TLSv1.3",)
+    finally:
+        pipeline.close()
+
+
+@pytest.mark.parametrize(
+    ("security", "why"),
+    [
+        ({"protocol": "PLAINTEXT"}, ""),
+        ({"protocol": "SASL_PLAINTEXT"}, ""),
+        ({"protocol": "SSL"}, ""),
+        ({"ca": None}, "certificate verify failed"),
+        ({"ca": "other"}, "certificate verify failed"),
+        ({"password": "guess"}, "invalid credentials"),
+        ({"username": "node"}, "invalid credentials"),
+        ({"mechanism": "PLAIN"}, "Invalid username or password"),
+    ],
+)
+def test_kafka_refuses_a_client_that_lacks_something(
+    site: Site, other_authority: str, security: dict[str, str | None], why: str
+) -> None:
+    given = msgspec.structs.asdict(site.stack.kafka.security) | security
+    if given["ca"] == "other":
+        given["ca"] = other_authority
+    admin = Admin(Cluster(site.stack.bootstrap_servers, Security(**given)))
+    with pytest.raises(KafkaException) as raised:
+        admin.client.list_topics(timeout=5)
+    assert why in admin.reason(raised.value)
+
+
+def test_postgres_refuses_a_client_that_lacks_something(
+    site: Site, other_authority: str
+) -> None:
+    for wrong, why in (
+        ({"sslmode": "disable"}, "no encryption"),
+        ({"sslrootcert": "/nowhere"}, "does not exist"),
+        ({"sslrootcert": other_authority}, "certificate verify failed"),
+        ({"password": "guess"}, "password authentication failed"),
+    ):
+        with pytest.raises(psycopg.OperationalError, match=why):
+            psycopg.connect(site.stack.database_url, **wrong)
+
+
+def test_the_controller_is_encrypted_too(site: Site) -> None:
+    layout = Home(site.home).read(Layout, "home.json")
+    assert layout is not None
+    context = ssl.create_default_context(cafile=site.home / "tls" / "ca.pem")
+    for name in ("kafka", "kafka_controller"):
+        address = ("127.0.0.1", layout.ports[name])
+        with (
+            socket.create_connection(address) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as encrypted,
+        ):
+            assert encrypted.version() == "TLSv1.3"
+
+
+def test_what_is_wrong_is_said_in_one_line(
+    site: Site, make_home: Callable[[], Path]
+) -> None:
+    stack = site.stack
+    given = stack.kafka.environment() | {"DATABASE_URL": stack.database_url}
+    for wrong, why in (
+        ({"KAFKA_SASL_PASSWORD": "guess"}, "invalid credentials"),
+        ({"KAFKA_SASL_PASSWORD": ""}, "KAFKA_SASL_PASSWORD is not set"),
+        ({"KAFKA_SSL_CA": ""}, "certificate verify failed"),
+        ({"KAFKA_SSL_CA": "/nowhere"}, "expected PEM, or a file of it"),
+    ):
+        variables = given | wrong | {"FIRSTCLICK_HOME": str(make_home())}
+        assert site.firstclick("up", "--servers-only", "--detach", **variables) == 1
+        (*_, said) = site.said.values()
+        (complaint,) = re.findall("^firstclick: .*", said, re.MULTILINE)
+        assert why in complaint and said.endswith(f"{complaint}\n")
+
+
+def test_programs_without_tls_are_told(make_home: Callable[[], Path]) -> None:
+    settings = Settings.load().model_copy(update={"home": make_home(), "tls": True})
+    with pytest.raises(FirstClickError, match="was built without TLS"):
+        stacks.start(settings, detach=False, servers_only=True)
