@@ -76,17 +76,17 @@ class Stage:
         marks = self._source.high_watermarks(self._partitions)
         return Lag(at, stored, sum(sum(topic.values()) for topic in marks.values()))
 
-    def drain(self) -> float:
+    def drain(self, patience: float = DRAIN_PATIENCE) -> float:
         """Wait until PostgreSQL has what Kafka holds; returns the seconds.
 
-        Raises ServerError where ten minutes won't do.
+        Raises ServerError where so many seconds won't do.
         """
         start = time.monotonic()
         while (lag := self.lag()).messages:
-            if lag.at - start > DRAIN_PATIENCE:
+            if lag.at - start > patience:
                 raise ServerError(
                     f"the connector is {lag.messages} messages behind after "
-                    f"{DRAIN_PATIENCE:.0f} s, expected none: see the machine's load, "
+                    f"{patience:.0f} s, expected none: see the machine's load, "
                     "or measure at a lower rate"
                 )
             time.sleep(_POLL)
