@@ -43,6 +43,8 @@ class Topic:
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": "lz4",
+                # Kafka's own: a tombstone belongs to its message's partition
+                "partitioner": "murmur2_random",
                 "linger.ms": 1,
                 "message.max.bytes": 16_000_000,
                 "message.timeout.ms": int(1000 * DELIVERY_SECONDS),

@@ -25,9 +25,12 @@ USERS = [f"history {number}" for number in (0, 0, 0, 0, 1, 2)]
 PRODUCTS = [f"history {number}" for number in (0, 0, 0, 1)]
 GENDERS = ["Female", "Male"]
 
-ANCHORS = [0, -WINDOW, -60 * MINUTE, -30 * MINUTE, -300 * MINUTE, 7 * MINUTE]
+EXPIRED = -49 * 60 * MINUTE
+
+ANCHORS = [0, -WINDOW, -60 * MINUTE, -30 * MINUTE, -300 * MINUTE, EXPIRED, 7 * MINUTE]
 """Milliseconds from a history's start: now, what leaves a window or the hour now, what
-is past, and what is still in the future. A history happens around a few of them."""
+is past, what is kept no longer, and what is still in the future. A history happens
+around a few of them."""
 
 NEARBY = {
     "clicks": [

@@ -34,14 +34,18 @@ from hypothesis.stateful import (
 from psycopg import sql
 from workers import NAMES, Workers, at_work
 
+import oracle
 from conformance import Pipeline, Send, report
+from conformance.comparison import Row
 from conformance.deployment import deployed
 from conformance.events import deletion
 from conformance.hostile import Statement
 from firstclick import stack as stacks
 from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.expire import expire_once
 from firstclick.settings import Settings
 from firstclick.stack import Stack
+from firstclick.worker import Place
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))
@@ -149,6 +153,23 @@ class History(RuleBasedStateMachine):
         self.workers.restart(name, kill=kill)
         self.settle()
 
+    @rule()
+    def expire(self) -> None:
+        """What is older than two days goes, and nothing else."""
+        kept = {name: self.kept(name) for name in ("stg_clicks", "stg_purchases")}
+        stack = self.pipeline.stack
+        expire_once(
+            Place(
+                stack.database_url,
+                stack.bootstrap_servers,
+                stack.schema_name,
+                stack.topic_prefix,
+            )
+        )
+        self.settle()
+        for name, rows in kept.items():
+            assert sorted(self.pipeline.rows_of(name, oracle.COLUMNS[name])) == rows
+
     @rule(really=st.sampled_from([False] * 29 + [True]))
     def deploy(self, really: bool) -> None:
         """`dbt run`, rarely: it takes longer than all else."""
@@ -169,6 +190,13 @@ class History(RuleBasedStateMachine):
         )
         if pipeline.differences():
             empty(pipeline.stack)
+
+    def kept(self, relation: str) -> list[Row]:
+        """Its rows but for those that an expiry is to delete, which are all far older
+        than what is kept: the time is the last column."""
+        rows = self.pipeline.rows_of(relation, oracle.COLUMNS[relation])
+        since = self.start - timedelta(hours=48)
+        return sorted(row for row in rows if row[-1] > since)
 
     def message(self, payload: Payload) -> Send:
         anchor = self.anchors[payload.anchor]
