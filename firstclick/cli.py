@@ -4,6 +4,8 @@ import os
 import sys
 from typing import NoReturn
 
+from firstclick.printable import printable
+
 
 def main() -> NoReturn:
     """Run the command line. An error is one line on stderr and status 1."""
@@ -38,4 +40,4 @@ def _run() -> int:
 
 
 def _complain(message: str) -> None:
-    print(f"firstclick: {' '.join(message.split())}", file=sys.stderr)
+    print(f"firstclick: {printable(' '.join(message.split()))}", file=sys.stderr)

@@ -12,6 +12,7 @@ from typing import IO
 
 from firstclick.errors import HomeError
 from firstclick.logs import parsed
+from firstclick.printable import printable
 
 UNDATED = "dbt"
 """Its lines have no date, so they are shown alone."""
@@ -37,7 +38,7 @@ class Entry:
         when = ""
         if self.time != _UNKNOWN:
             when = f"{self.time:%Y-%m-%d %H:%M:%S}.{self.time.microsecond // 1000:03}"
-        return f"{when:<23}  {self.process:<10} {self.level:<8} {_printable(self.text)}"
+        return f"{when:<23}  {self.process:<10} {self.level:<8} {printable(self.text)}"
 
 
 def choose(logs: Path, name: str | None) -> list[str]:
@@ -153,11 +154,3 @@ def _entries(name: str, lines: Iterable[str]) -> Iterator[Entry]:
 def _time(text: str, zone: str | None) -> datetime:
     offset = zone if zone and zone[0] in "+-" else "+00:00"
     return datetime.fromisoformat(text.replace(",", ".") + offset).astimezone(UTC)
-
-
-def _printable(text: str) -> str:
-    """Escape what could make a terminal do something: logs quote what was sent."""
-    return "".join(
-        char if char.isprintable() or char == "\t" else ascii(char)[1:-1]
-        for char in text
-    )

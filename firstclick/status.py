@@ -17,6 +17,7 @@ from rich.text import Text
 from firstclick.cluster import Admin, Cluster
 from firstclick.embedded.topics import problems
 from firstclick.home import State
+from firstclick.printable import printable
 from firstclick.settings import Settings
 from firstclick.stack import find
 
@@ -224,9 +225,9 @@ def show(found: Status, console: Console) -> None:
     if found.partitions:
         console.print(_partitions(found))
     for problem in found.problems:
-        console.print(Text.assemble(("problem: ", "bold red"), problem))
+        console.print(Text.assemble(("problem: ", "bold red"), printable(problem)))
     for warning in found.warnings:
-        console.print(Text.assemble(("warning: ", "bold yellow"), warning))
+        console.print(Text.assemble(("warning: ", "bold yellow"), printable(warning)))
 
 
 def _heading(found: Status) -> Group:

@@ -48,7 +48,15 @@ class PartitionError(Exception):
     """Kafka reported an error in place of a message."""
 
     def __init__(self, error: KafkaError, message: Message) -> None:
-        super().__init__(f"{message.topic()} {message.partition()}: {error.str()}")
+        remedy = ""
+        if error.code() == KafkaError._BAD_COMPRESSION:
+            remedy = (
+                "; this batch is damaged, or far larger than it looks: to go on behind "
+                "it, set next_offset in kafka_offsets to the offset after its last one"
+            )
+        super().__init__(
+            f"{message.topic()} {message.partition()}: {error.str()}{remedy}"
+        )
 
 
 def collapse(

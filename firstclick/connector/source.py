@@ -37,6 +37,10 @@ QUEUE_KILOBYTES = 16_384
 """What librdkafka reads ahead. With a fetch under way (2 MB, or one message batch if
 that is larger, either decompressed) and a batch, this bounds the connector's memory."""
 
+LARGEST_BATCH = 512 * 1024 * 1024
+"""Bytes of a message batch, decompressed. Of librdkafka's 100 MB, a few kilobytes of
+zstd would be more, and stop a partition."""
+
 REQUEST_SECONDS = 2.0
 """How long Kafka may take to answer a question about partitions."""
 
@@ -79,6 +83,7 @@ class Source:
                 "fetch.error.backoff.ms": 100,
                 "fetch.queue.backoff.ms": 10,
                 "fetch.max.bytes": 2_097_152,
+                "receive.message.max.bytes": LARGEST_BATCH,
                 "max.partition.fetch.bytes": 262_144,
                 "queued.min.messages": 2 * MOST_MESSAGES,
                 "queued.max.messages.kbytes": QUEUE_KILOBYTES,

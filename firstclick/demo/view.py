@@ -14,6 +14,7 @@ from rich.text import Text
 from firstclick.demo.answers import Answers, Share
 from firstclick.demo.bars import bar, columns
 from firstclick.demo.watch import Snapshot
+from firstclick.printable import printable
 
 ADVERTISEMENT = "#56B4E9"
 NO_ADVERTISEMENT = "#999999"
@@ -344,6 +345,7 @@ def _title(title: str, notes: Sequence[str], width: int) -> Text:
 
 
 def _fit(name: str, width: int, ascii_only: bool) -> str:
+    name = printable(name)
     if len(name) > width:
         name = name[: width - 1] + ("." if ascii_only else "…")
     return name.ljust(width)

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from firstclick.printable import printable
 from firstclick.verify.findings import Finding, Verification
 
 
@@ -24,7 +25,8 @@ def show(found: Verification, console: Console) -> None:
     difference = found.first_difference
     if difference is not None:
         console.print(
-            Text.assemble(("problem: ", "bold red"), str(difference)), soft_wrap=True
+            Text.assemble(("problem: ", "bold red"), printable(str(difference))),
+            soft_wrap=True,
         )
 
 

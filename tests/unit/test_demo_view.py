@@ -1,13 +1,16 @@
 """The view, at all sizes and for all figures."""
 
+import io
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from firstclick.demo.answers import Answers, Revenue, Share, Source
 from firstclick.demo.bars import bar, columns
+from firstclick.demo.display import group
 from firstclick.demo.view import Frame, latency, summary, view
 from firstclick.demo.watch import Away, Snapshot
 
@@ -51,6 +54,34 @@ def _snapshot(amount: int) -> Snapshot:
 
 def _empty() -> Snapshot:
     return replace(_snapshot(0), p50=None, p99=None, answers=None)
+
+
+NAMES = [
+    *("\x1b[2J\x1b[31mred", "\x1b]0;title\x07", "\x9b2J", "\r\n\b\x7f", "\x00"),
+    *("\u202etxt.exe", "\u2066\u2069", "\u2028", "\ud800", "\ufeff", "[bold red]x[/]"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_name_can_do_nothing_to_the_terminal(name: str, ascii_only: bool) -> None:
+    answers = replace(
+        _answers(7),
+        sources=[Source(name, True, 1, Decimal(1), Decimal(1))],
+        categories=[Share(name, Decimal(1))],
+        failures=[Share(name, 1)],
+        genders=[Share(name, 1)],
+    )
+    snapshot = replace(_snapshot(7), answers=answers)
+    frame = replace(FRAME, ascii_only=ascii_only)
+    for lines in (
+        view(snapshot, frame, 160, 50),
+        summary(answers, 160, ascii_only=ascii_only),
+    ):
+        assert all(line.plain.isprintable() for line in lines)
+        terminal = io.StringIO()
+        Console(file=terminal, width=200).print(group(lines))
+        assert terminal.getvalue().replace("\n", "").isprintable()
 
 
 def _text(lines: list[Text]) -> str:
