@@ -15,8 +15,12 @@ SHARE_SERVERS = ("dashboards", "live")
 """Folders whose files do, so that one of the processes that run tests starts them."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, which share what was set up, in one process."""
+    """Keep the tests of a file, which share what was set up, in one process.
+
+    Before the plugin that runs several reads the groups.
+    """
     for item in items:
         folder = item.path.parent.name
         group = folder if folder in SHARE_SERVERS else f"{folder}/{item.path.stem}"

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from faults.site import PROCESSES, Site
+from firstclick.roles import role_of
 
 STILL_SECONDS = 10.0
 FULL_SECONDS = 3.0
@@ -207,7 +209,11 @@ def _cut_copy(site: Site) -> Done:
 def _end_copying_session(site: Site) -> int:
     """End the session that copies as soon as there is one; its process's id."""
     deadline = time.monotonic() + site.pipeline.patience
-    with psycopg.connect(site.pipeline.stack.database_url, autocommit=True) as watcher:
+    stack = site.pipeline.stack
+    with psycopg.connect(stack.database_url, autocommit=True) as watcher:
+        # Of others' sessions it would see no progress, and could end none
+        role = sql.Identifier(role_of("connector", stack.schema_name))
+        watcher.execute(sql.SQL("grant {} to current_user").format(role))
         # Without a pause: a COPY takes milliseconds
         while time.monotonic() < deadline:
             ended = watcher.execute(

@@ -37,5 +37,7 @@ def install(directory: Path) -> Path:
         jar.open("postgres-linux-x86_64.txz") as packed,
         tarfile.open(fileobj=packed, mode="r:xz") as files,
     ):
-        files.extractall(directory, filter="data")
+        # Python has it from 3.11.4 on; what is unpacked is known by its digest
+        files.extraction_filter = getattr(tarfile, "data_filter", None)
+        files.extractall(directory)
     return directory / "bin"
