@@ -11,21 +11,6 @@ from firstclick import stack as stacks
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 
-SHARE_SERVERS = ("dashboards", "live")
-"""Folders whose files do, so that one of the processes that run tests starts them."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, which share what was set up, in one process.
-
-    Before the plugin that runs several reads the groups.
-    """
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder in SHARE_SERVERS else f"{folder}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_servers_alone() -> Iterator[None]:
