@@ -365,9 +365,7 @@ def _place(settings: Settings) -> "Place":
         found = stack.running(settings)
         url, kafka = url or found.database_url, kafka or found.kafka
         schema, prefix = found.schema_name, found.topic_prefix
-    return Place(
-        url, kafka.servers, schema, prefix, settings.target, security=kafka.security
-    )
+    return Place(url, kafka, schema, prefix, settings.target)
 
 
 def _seconds(duration: str) -> float:

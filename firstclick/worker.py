@@ -7,14 +7,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import psycopg
 from psycopg import sql
 
-from firstclick.cluster import Cluster, Security
+from firstclick.cluster import Cluster
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
 from firstclick.logs import configure
 from firstclick.settings import Settings
@@ -99,18 +99,13 @@ class Place:
     """Where a worker reads and writes."""
 
     database_url: str
-    kafka_servers: str
+    kafka: Cluster
     schema: str
     topic_prefix: str
     target: str = "embedded"
     """The engine, as dbt's target is named."""
     metrics: Path | None = None
     """Where what is counted is left for the live page, if anywhere."""
-    security: Security = field(default_factory=Security)
-
-    @property
-    def kafka(self) -> Cluster:
-        return Cluster(self.kafka_servers, self.security)
 
 
 @contextmanager
@@ -200,10 +195,9 @@ def _place() -> Place:
         )
     return Place(
         url,
-        kafka.servers,
+        kafka,
         settings.schema_name,
         settings.topic_prefix,
         settings.target,
         settings.metrics,
-        kafka.security,
     )

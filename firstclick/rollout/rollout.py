@@ -20,8 +20,8 @@ def deploy(settings: Settings, say: Callable[[str], None]) -> None:
             "FIRSTCLICK_TARGET is 'embedded', expected 'materialize' or 'risingwave': "
             "the embedded engine's models are deployed by `firstclick up` or `dbt run`"
         )
-    url, servers = settings.database_url, settings.kafka_bootstrap_servers
-    if url is None or servers is None:
+    url, kafka = settings.database_url, settings.kafka
+    if url is None or kafka is None:
         raise SettingsError(
             "DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is not set, expected both with "
             f"FIRSTCLICK_TARGET={settings.target}: set them to where it and its Kafka "
@@ -32,6 +32,6 @@ def deploy(settings: Settings, say: Callable[[str], None]) -> None:
         Materialize.of(models, say).run()
     else:
         place = Place(
-            url, servers, settings.schema_name, settings.topic_prefix, settings.target
+            url, kafka, settings.schema_name, settings.topic_prefix, settings.target
         )
         RisingWave(models, say, place).run()

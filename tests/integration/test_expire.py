@@ -51,7 +51,7 @@ def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Pipeline
 def place(stack: Stack) -> Place:
     return Place(
         stack.database_url,
-        stack.bootstrap_servers,
+        stack.kafka,
         stack.schema_name,
         stack.topic_prefix,
     )

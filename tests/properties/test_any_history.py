@@ -161,7 +161,7 @@ class History(RuleBasedStateMachine):
         expire_once(
             Place(
                 stack.database_url,
-                stack.bootstrap_servers,
+                stack.kafka,
                 stack.schema_name,
                 stack.topic_prefix,
             )
