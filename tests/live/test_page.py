@@ -164,7 +164,7 @@ def test_nothing_overlaps_or_hangs_over_at_any_width(
     page = visit(f"/d/{dashboard.uid}", color_scheme=scheme).filled()
     for width, height in SIZES:
         page.page.set_viewport_size({"width": width, "height": height})
-        # A value that grew since it was drawn is made to fit in a later frame
+        # Charts follow the width of their panels only after it has changed
         found = eventually(partial(_fitting, page.page), f"all of it fits {width} px")
         boxes = found["panels"]
         for number, (left, top, right, bottom) in enumerate(boxes):
