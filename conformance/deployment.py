@@ -154,6 +154,7 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
         yield
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
+            owner = connection.info.user
             for suffix in ("_sinks", "", "_sources", "_maintenance"):
                 connection.execute(
                     sql.SQL("drop schema if exists {} cascade").format(
@@ -164,9 +165,13 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
             for work in works:
                 role = sql.Identifier(role_of(work, settings.schema_name))
                 if settings.target == "materialize":
-                    # What it may use outside the schemas: else it can't be dropped
+                    # What it may use outside the schemas: else it can't be dropped.
+                    # Only its members may take that from it
                     with suppress(psycopg.errors.UndefinedObject):
-                        connection.execute(sql.SQL("drop owned by {}").format(role))
+                        for statement in ("grant {} to {}", "drop owned by {}"):
+                            connection.execute(
+                                sql.SQL(statement).format(role, sql.Identifier(owner))
+                            )
                 kind = "user" if settings.target == "risingwave" else "role"
                 connection.execute(
                     sql.SQL("drop {} if exists {}").format(sql.SQL(kind), role)
