@@ -73,7 +73,7 @@ def bench(
             show(done, console)
     target = output or (None if quick else DOCS)
     if target is not None:
-        for path in save(done, target):
+        for path in save(done, target / "benchmark.json"):
             say(f"Saved {path}")
 
 

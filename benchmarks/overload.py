@@ -6,27 +6,22 @@ have answered. Saved in docs/overload.json.
 """
 
 import http.client
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-import msgspec
-import psutil
 import typer
-from rich.console import Console
 
 from benchmarks.findings import Section, percentile
-from benchmarks.report import show
+from benchmarks.report import Say, judged
 from benchmarks.stage import Stage, staged
 from benchmarks.throughput import ASKED
-from firstclick.errors import FirstClickError, HomeError, ServerError
-from firstclick.home import Home
+from firstclick.errors import ServerError
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "overload.json"
 
@@ -55,7 +50,7 @@ _PAUSE = 0.2
 _PATIENCE = 30.0
 
 
-def overload(seconds: int, say: Callable[[str], None]) -> Section:
+def overload(seconds: int, say: Say) -> Section:
     """Send too much for so long, and watch until all is stored and published."""
     section = Section("overload")
     with staged() as stage, Watch(stage) as watch:
@@ -147,7 +142,7 @@ class Watch:
         self.megabytes: dict[str, list[float]] = {name: [] for name in MOST_MEGABYTES}
         self.answers: dict[str, list[float]] = {name: [] for name in PAGES}
         self.failures: list[str] = []
-        self._home = Home(stage.stack.home)
+        self._stage = stage
         self._address = urlsplit(stage.stack.live_url or "").netloc
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._weigh)] + [
@@ -167,10 +162,8 @@ class Watch:
 
     def _weigh(self) -> None:
         while not self._ended.wait(1.0):
-            state = self._home.state
-            assert state is not None
-            for name, child in state.children.items():
-                self.megabytes[name].append(round(_own_megabytes(child.process.pid), 1))
+            for name, used in self._stage.megabytes().items():
+                self.megabytes[name].append(round(used, 1))
 
     def _keep_asking(self, name: str, path: str) -> None:
         while not self._ended.wait(_PAUSE):
@@ -189,55 +182,12 @@ class Watch:
             self.answers[name].append(round(time.monotonic() - start, 4))
 
 
-def _own_megabytes(pid: int) -> float:
-    """What a process and those below it share with no other one."""
-    total = 0
-    try:
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            try:
-                total += each.memory_full_info().uss
-            except psutil.NoSuchProcess:
-                continue
-    except psutil.NoSuchProcess:
-        pass
-    return total / 1e6
-
-
-def _save(section: Section, path: Path) -> None:
-    parts = ",\n".join(
-        f'  "{name}": {msgspec.json.encode(part).decode()}'
-        for name, part in section.as_json().items()
-    )
-    try:
-        path.write_text(f"{{\n{parts}\n}}\n")
-    except OSError as error:
-        raise HomeError(
-            f"the results can't be written to {path}: {error.strerror}; give another "
-            "file with --output"
-        ) from error
-
-
 def main(
     seconds: Annotated[int, typer.Option(min=1, help="How long.")] = SECONDS,
     output: Annotated[Path, typer.Option(help="Where to save.")] = RESULTS,
 ) -> None:
     """Send five times what is carried, and see what gives way."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    console = Console(highlight=False)
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
-
-    try:
-        section = overload(seconds, say)
-        show([section], console)
-        _save(section, output)
-        say(f"Saved {output}")
-    except FirstClickError as error:
-        say(f"overload: {' '.join(str(error).split())}")
-        raise SystemExit(1) from None
-    raise SystemExit(1 if any(found.met is False for found in section.findings) else 0)
+    judged("overload", partial(overload, seconds), output)
 
 
 if __name__ == "__main__":

@@ -35,32 +35,40 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "#ffffff",
     "legend.frameon": False,
 }
+RETENTION = 48
+"""Hours after which the first event expires."""
+
 BLUE, ORANGE, GREY = "#0969da", "#bc4c00", "#8c959f"
 
 
-def draw(results: dict[str, Any], path: Path) -> None:
+def draw(results: dict[str, Any], path: Path) -> bool:
     """Write the picture of what was measured, as SVG whose letters are outlines.
 
-    There is none of sections that are not drawn.
+    There is none of sections that are not drawn: returns whether there is one.
     """
-    panels: dict[str, Callable[[Axes, dict[str, Any]], None]] = {
-        "throughput": _throughput,
-        "latency": _latency,
-        "copy": _copy,
-        "flat": _flat,
-        "psql": _psql,
-    }
-    drawn = [name for name in panels if name in results]
+    panels: list[tuple[str, Callable[[Axes, dict[str, Any]], None]]] = [
+        ("throughput", _throughput),
+        ("latency", _latency),
+        ("copy", _copy),
+        ("flat", _flat),
+        ("psql", _psql),
+        ("soak", _rows_by_hour),
+        ("soak", _disk_by_hour),
+        ("soak", _memory_by_hour),
+        ("soak", _cost_by_hour),
+    ]
+    drawn = [(name, panel) for name, panel in panels if name in results]
     if not drawn:
-        return
+        return False
     with plt.rc_context(STYLE):
         figure, _ = plt.subplots(
             len(drawn), 1, figsize=(8, 2.2 * len(drawn)), layout="constrained"
         )
-        for name, panel in zip(drawn, figure.axes, strict=True):
-            panels[name](panel, results[name]["series"])
+        for (name, panel), axes in zip(drawn, figure.axes, strict=True):
+            panel(axes, results[name]["series"])
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
+    return True
 
 
 def _throughput(axes: Axes, series: dict[str, Any]) -> None:
@@ -142,3 +150,56 @@ def _psql(axes: Axes, series: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.set_xlabel("milliseconds: median, quartiles, 1 and 99 %")
+
+
+def _rows_by_hour(axes: Axes, series: dict[str, Any]) -> None:
+    axes.set_title("What is kept as the pipeline gets older: million rows")
+    rows = series["rows"]
+    of_messages = _total(rows, lambda name: name.startswith("raw_"))
+    derived = _total(rows, lambda name: not name.startswith("raw_"))
+    _by_hour(axes, series, {"messages": of_messages, "what came of them": derived}, 1e6)
+
+
+def _disk_by_hour(axes: Axes, series: dict[str, Any]) -> None:
+    axes.set_title("Megabytes on the disk")
+    disk = series["disk_megabytes"]
+    tables = _total(disk, lambda name: name in ("tables", "indexes"))
+    kafka = _total(disk, lambda name: name.startswith("Kafka"))
+    _by_hour(
+        axes, series, {"PostgreSQL": tables, "its log": disk["WAL"], "Kafka": kafka}
+    )
+
+
+def _memory_by_hour(axes: Axes, series: dict[str, Any]) -> None:
+    axes.set_title("Megabytes of memory, by process")
+    memory = series["memory_megabytes"]
+    workers = _total(memory, lambda name: name not in ("kafka", "postgres"))
+    lines = {"Kafka": memory["kafka"], "PostgreSQL": memory["postgres"]}
+    _by_hour(axes, series, {**lines, "the others": workers})
+
+
+def _cost_by_hour(axes: Axes, series: dict[str, Any]) -> None:
+    axes.set_title("CPU of Kafka, connector and PostgreSQL, µs an event")
+    _by_hour(axes, series, {"": series["cpu_microseconds_per_event"]})
+    axes.set_xlabel("hours of events")
+
+
+def _by_hour(
+    axes: Axes, series: dict[str, Any], lines: dict[str, list[float]], unit: float = 1
+) -> None:
+    for (name, values), color in zip(lines.items(), (BLUE, ORANGE, GREY), strict=False):
+        hours = series["hours"][-len(values) :]
+        axes.plot(hours, [value / unit for value in values], color=color, label=name)
+    axes.axvline(RETENTION, color=GREY, linestyle="--")
+    axes.set_xlim(0)
+    axes.set_ylim(0)
+    axes.yaxis.set_major_formatter("{x:,g}")
+    if len(lines) > 1:
+        axes.legend(loc="lower right", ncols=len(lines))
+
+
+def _total(
+    series: dict[str, list[float]], counted: Callable[[str], bool]
+) -> list[float]:
+    chosen = [values for name, values in series.items() if counted(name)]
+    return [sum(values) for values in zip(*chosen, strict=True)]

@@ -1,15 +1,41 @@
 """Findings as a table, as JSON and as a picture."""
 
-from collections.abc import Iterable
+import signal
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.findings import Section
-from firstclick.errors import HomeError
+from firstclick.errors import FirstClickError, HomeError
+
+Say = Callable[[str], None]
+
+
+def judged(name: str, measure: Callable[[Say], Section], output: Path) -> NoReturn:
+    """Measure one section, show and save it; the status is 1 where it missed a target.
+
+    So it is after an error, of which there is one line.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(highlight=False)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    try:
+        section = measure(say)
+        show([section], console)
+        for path in save([section], output):
+            say(f"Saved {path}")
+    except FirstClickError as error:
+        say(f"{name}: {' '.join(str(error).split())}")
+        raise SystemExit(1) from None
+    raise SystemExit(1 if any(found.met is False for found in section.findings) else 0)
 
 
 def show(sections: Iterable[Section], console: Console) -> None:
@@ -39,13 +65,14 @@ def number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def save(sections: Iterable[Section], directory: Path) -> list[Path]:
-    """Write ``benchmark.json`` and ``images/benchmark.svg``; returns their paths.
+def save(sections: Iterable[Section], file: Path) -> list[Path]:
+    """Write the JSON file, and its picture in ``images/`` beside it.
 
-    What the file holds of sections that were not measured now is kept. Raises
-    HomeError where the directory can't be written or the file is damaged.
+    What the file holds of sections that were not measured now is kept. There is no
+    picture where none of them is drawn. Returns what was written; raises HomeError
+    where that can't be, or the file is damaged.
     """
-    file, picture = directory / "benchmark.json", directory / "images/benchmark.svg"
+    picture = file.parent / "images" / f"{file.stem}.svg"
     try:
         picture.parent.mkdir(parents=True, exist_ok=True)
         results: dict[str, Any] = {}
@@ -53,15 +80,15 @@ def save(sections: Iterable[Section], directory: Path) -> list[Path]:
             results = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
         results.update({section.name: section.as_json() for section in sections})
         file.write_bytes(_compact(results))
-        _draw(results, picture)
+        drawn = _draw(results, picture)
     except OSError as error:
         raise HomeError(
-            f"the results can't be written to {error.filename or directory}: "
-            f"{error.strerror}; give another directory with --output"
+            f"the results can't be written to {error.filename or file}: "
+            f"{error.strerror}; give another place with --output"
         ) from error
     except msgspec.DecodeError as error:
         raise HomeError(f"{file} is damaged ({error}): delete it") from error
-    return [path for path in (file, picture) if path.exists()]
+    return [file, picture] if drawn else [file]
 
 
 def _compact(results: dict[str, Any]) -> bytes:
@@ -80,8 +107,8 @@ def _compact(results: dict[str, Any]) -> bytes:
     return f"{text}}}\n".encode()
 
 
-def _draw(results: dict[str, Any], path: Path) -> None:
+def _draw(results: dict[str, Any], path: Path) -> bool:
     # Imported here: it takes a second, and only this needs it
     from benchmarks.picture import draw
 
-    draw(results, path)
+    return draw(results, path)

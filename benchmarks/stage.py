@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -96,15 +96,27 @@ class Stage:
         """What PostgreSQL has written ahead so far."""
         return int(self.value("select pg_current_wal_insert_lsn() - '0/0'"))
 
+    def processes(self) -> dict[str, int]:
+        """The pid of each part, which may have ended."""
+        state = self._home.state
+        assert state is not None
+        return {name: child.process.pid for name, child in state.children.items()}
+
+    def megabytes(self, **others: int) -> dict[str, float]:
+        """What each part, and other processes by pid, have of memory for themselves.
+
+        PostgreSQL's with all its sessions, and without what they share.
+        """
+        parts = {**self.processes(), **others}
+        return {name: _own_megabytes(pid) for name, pid in parts.items()}
+
     def cpu_seconds(self, **others: int) -> dict[str, float]:
         """What each part of the stack has used so far, and other processes by pid.
 
         PostgreSQL's is divided by session; its helpers, autovacuum's workers that
         have ended included, are in ``PostgreSQL, rest``.
         """
-        state = self._home.state
-        assert state is not None
-        parts = {name: child.process.pid for name, child in state.children.items()}
+        parts = self.processes()
         postmaster = psutil.Process(parts.pop("postgres"))
         used = {name: _cpu(pid) for name, pid in {**parts, **others}.items()}
         sessions = self.database.execute(
@@ -195,14 +207,20 @@ def used_between(before: dict[str, float], after: dict[str, float]) -> dict[str,
 
 
 @contextlib.contextmanager
-def staged() -> Iterator[Stage]:
+def staged(
+    prepare: Callable[[stack.Stack], None] | None = None, *, expire: bool = True
+) -> Iterator[Stage]:
     """A fresh stack in a temporary home, for as long as the block runs.
 
-    Addresses in the environment are not used. Raises FirstClickError.
+    Addresses in the environment are not used. ``prepare`` gets the servers while
+    there is nothing but topics on them. Raises FirstClickError.
     """
     home = Path(tempfile.mkdtemp(prefix="firstclick-bench-"))
-    settings = Settings.load().alone(home)
+    settings = Settings.load().alone(home).model_copy(update={"expire": expire})
     try:
+        if prepare is not None:
+            with stack.up(settings, servers_only=True) as servers:
+                prepare(servers.stack)
         with (
             stack.up(settings) as started,
             Source(started.stack.kafka, "") as source,
@@ -212,6 +230,20 @@ def staged() -> Iterator[Stage]:
                 yield stage
     finally:
         shutil.rmtree(home)
+
+
+def _own_megabytes(pid: int) -> float:
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            try:
+                total += each.memory_full_info().uss
+            except psutil.NoSuchProcess:
+                continue
+    except psutil.NoSuchProcess:
+        pass
+    return total / 1e6
 
 
 def _cpu(pid: int, ended_children: bool = False) -> float:
