@@ -71,14 +71,16 @@ class Outbox:
                     f"topic {topic}, but has not: make it with firstclick up"
                 )
 
-    def send(self, topic: str, key: bytes, payload: bytes) -> None:
+    def send(self, topic: str, key: bytes, payload: bytes, at: int = 0) -> None:
         """Hand a message to the producer; wait for room where its queue is full.
 
-        Raises ServerError where that can't be, or an earlier message was lost.
+        `at` is its time in milliseconds since 1970, now if 0, on a topic where the
+        producers' count. Raises ServerError where that can't be, or an earlier message
+        was lost.
         """
         while True:
             try:
-                self._produce(topic, payload, key)
+                self._produce(topic, payload, key, timestamp=at)
                 return
             except BufferError:
                 self._poll(ROOM_WITHIN)
