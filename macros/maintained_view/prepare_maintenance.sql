@@ -55,9 +55,11 @@ $$;
 {{ for_the_owner(maintenance ~ '.guard') }};
 
 -- The text that the bytes encode in UTF-8; null where they don't, or hold a zero.
--- ASCII without a backslash is its own escaped form, and spares a subtransaction.
+-- ASCII without a backslash is its own escaped form, and spares a subtransaction. In a
+-- parallel query of a transaction that writes there may be none: PostgreSQL says so, and
+-- to take that for what the bytes are would be to reject what is well-formed.
 create or replace function {{ maintenance }}.utf8(bytes bytea) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 declare
     escaped text := encode(bytes, 'escape');
 begin
@@ -66,7 +68,7 @@ begin
     end if;
     begin
         return convert_from(bytes, 'UTF8');
-    exception when others then
+    exception when data_exception then
         return null;
     end;
 end
@@ -76,10 +78,10 @@ $$;
 -- behind pg_input_is_valid() would not do: nesting beyond the stack's depth is
 -- an error there as well.
 create or replace function {{ maintenance }}.document(bytes bytea) returns jsonb
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 begin
     return convert_from(bytes, 'UTF8')::jsonb;
-exception when others then
+exception when data_exception or program_limit_exceeded then
     return null;
 end
 $$;

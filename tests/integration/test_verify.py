@@ -232,3 +232,31 @@ def test_without_models_it_says_what_to_do(servers: Stack, tmp_path: Path) -> No
     [line] = result.stderr.splitlines()
     assert "schema nobodys" in line
     assert "firstclick up" in line
+
+
+def test_a_message_is_the_same_however_many_processes_read(pipeline: Pipeline) -> None:
+    """PostgreSQL lets a function catch no error in a parallel query that writes."""
+    reading = sql.SQL(
+        "create temporary table {copy} as select"
+        " {maintenance}.document(payload) as document,"
+        " {maintenance}.utf8(payload) as text"
+        " from raw_clicks"
+    )
+    maintenance = sql.Identifier(f"{pipeline.stack.schema_name}_maintenance")
+    with pipeline.database.transaction(force_rollback=True):
+        for name, processes in (("alone", 0), ("together", 2)):
+            for setting, value in (
+                ("max_parallel_workers_per_gather", processes),
+                ("min_parallel_table_scan_size", 0),
+                ("parallel_setup_cost", 0),
+                ("parallel_tuple_cost", 0),
+            ):
+                pipeline.database.execute(
+                    "select set_config(%s, %s, true)", [setting, str(value)]
+                )
+            copy = sql.Identifier(name)
+            pipeline.database.execute(
+                reading.format(copy=copy, maintenance=maintenance)
+            )
+        assert pipeline.query("select count(*) > 0 from alone") == [(True,)]
+        assert pipeline.query("table alone except all table together") == []
