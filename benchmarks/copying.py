@@ -1,7 +1,6 @@
 """What the pipeline costs beyond storing the same rows."""
 
 import logging
-import signal
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,7 +15,7 @@ from firstclick.connector.batch import POSTGRES_EPOCH, Progress, Row, TopicBatch
 from firstclick.connector.binary import encode
 from firstclick.connector.source import MOST_MESSAGES, TOPICS
 from firstclick.connector.tables import COPY, Tables
-from firstclick.worker import Stop
+from firstclick.worker import stoppable
 
 MOST_TIMES = 10
 DENSITY = 1_000
@@ -98,11 +97,9 @@ class _Writer:
     """Both ways to store a batch; each returns its seconds."""
 
     def __init__(self, connection: Connection, stage: Stage) -> None:
-        handlers = [(n, signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGINT)]
         log = logging.getLogger(__name__)
-        self._tables = Tables(connection, stage.stack.schema_name, Stop(), log)
-        for number, handler in handlers:
-            signal.signal(number, handler)
+        with stoppable() as stop:
+            self._tables = Tables(connection, stage.stack.schema_name, stop, log)
         self._connection = connection
         self._offsets = dict.fromkeys(TOPICS, 0)
         connection.execute(BARE)

@@ -4,14 +4,15 @@ Which events have expired is said by the relation expired_events, the same on ev
 engine. The engine then takes back the events and all that came of them, and Kafka's
 compaction the messages. An event that is met again before its tombstone has arrived
 gets a second one, which changes nothing, so a pass may be cut off, and several may run.
-Run it as ``python -m firstclick.expire``.
+But where the engine is behind, the next pass waits for the last one's tombstones: sent
+again and again they would keep it behind. Run it as ``python -m firstclick.expire``.
 """
 
 import logging
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -22,7 +23,7 @@ from firstclick.embedded.topics import RETENTION_HOURS
 from firstclick.errors import ServerError
 from firstclick.metrics import ExpireMetrics, left
 from firstclick.topic import NotDelivered, Topic
-from firstclick.worker import Backoff, Place, Stop, main, one_line
+from firstclick.worker import Backoff, Place, Stop, main, one_line, stoppable
 
 TOPICS = ("clicks", "purchases")
 
@@ -33,6 +34,16 @@ BATCH = 5_000
 """Tombstones that are on their way at once."""
 
 EXPIRED = "select topic, event_id, hexadecimal_key from {schema}.expired_events"
+
+MARKS = 100
+"""Of the keys that a pass deletes the last so many stand for all."""
+
+LEFT = """
+select exists (
+    select from {schema}.expired_events
+    where event_id = any(%s) or hexadecimal_key = any(%s)
+)
+"""
 
 COUNTED = "select topic, count(*) from {schema}.expired_events group by topic"
 
@@ -51,6 +62,39 @@ class Expired:
 
     def __str__(self) -> str:
         return f"{self.clicks:,} clicks and {self.purchases:,} purchases"
+
+
+class Pace:
+    """When the next pass is due, the keys that stand for the last one being known."""
+
+    def __init__(self, every: float) -> None:
+        self._every = self._patience = every
+        self._begun = 0.0
+        self.marks: dict[str, deque[str | bytes]] = {}
+
+    def begin(self) -> None:
+        """Note that a pass begins, and forget the last one."""
+        self._begun = time.monotonic()
+        self.marks = {topic: deque(maxlen=MARKS) for topic in TOPICS}
+
+    @property
+    def until_next(self) -> float:
+        """Seconds until it is time to look again."""
+        return max(0.0, self._begun + self._every - time.monotonic())
+
+    def waits(self, are_left: bool) -> bool:
+        """Whether to let the engine catch up, the last pass's events being there yet.
+
+        Not for ever, as their tombstones may be lost: but each time twice as long, so
+        that all that is sent again is no more than what there is.
+        """
+        if not are_left:
+            self._patience = self._every
+            return False
+        if time.monotonic() < self._begun + self._patience:
+            return True
+        self._patience *= 2
+        return False
 
 
 class Expirer:
@@ -73,8 +117,24 @@ class Expirer:
         rows = self._connection.execute(sql.SQL(COUNTED).format(**self._names))
         return Expired(**(dict.fromkeys(TOPICS, 0) | dict(rows.fetchall())))
 
-    def run(self) -> Expired:
+    def are_left(self, marks: Mapping[str, Iterable[str | bytes]]) -> bool:
+        """Whether any of these keys is one of an event that is yet to be deleted."""
+        keys = [key for of_topic in marks.values() for key in of_topic]
+        if not keys:
+            return False
+        row = self._connection.execute(
+            sql.SQL(LEFT).format(**self._names),
+            [
+                [key for key in keys if isinstance(key, str)],
+                [key.hex() for key in keys if isinstance(key, bytes)],
+            ],
+        ).fetchone()
+        return row == (True,)
+
+    def run(self, marks: Mapping[str, deque[str | bytes]] | None = None) -> Expired:
         """Delete all that has expired; memory is bounded whatever there is.
+
+        ``marks`` get the last keys of each topic.
 
         Raises topic.NotDelivered, psycopg.Error, worker.Stopped.
         """
@@ -86,6 +146,8 @@ class Expirer:
                 self._delete(topic, waiting[topic])
                 waiting[topic] = []
             sent[topic] += 1
+            if marks is not None:
+                marks[topic].append(key)
         for topic, keys in waiting.items():
             self._delete(topic, keys)
         if self._place.target == "embedded":
@@ -133,7 +195,7 @@ def expirer(place: Place, stop: Stop) -> Iterator[Expirer]:
 def expire_once(place: Place, *, dry_run: bool = False) -> Expired:
     """Delete what has expired, or only count it. Raises ServerError."""
     try:
-        with expirer(place, Stop()) as session:
+        with stoppable() as stop, expirer(place, stop) as session:
             return session.count() if dry_run else session.run()
     except (psycopg.Error, NotDelivered) as error:
         raise ServerError(
@@ -151,21 +213,26 @@ def expire(
     """
     metrics = ExpireMetrics()
     failures = Backoff("retention", log)
+    pace = Pace(every)
     with left(metrics.registry, place.metrics, "expire"):
         while not stop.requested:
             try:
                 with expirer(place, stop) as session:
                     while not stop.requested:
-                        started = time.monotonic()
-                        expired = session.run()
+                        stop.wait(pace.until_next)
+                        if pace.waits(session.are_left(pace.marks)):
+                            stop.wait(every)
+                            continue
+                        pace.begin()
+                        expired = session.run(pace.marks)
                         failures.succeeded()
                         metrics.tombstones.labels("clicks").inc(expired.clicks)
                         metrics.tombstones.labels("purchases").inc(expired.purchases)
                         metrics.passed.set_to_current_time()
                         if expired.clicks or expired.purchases:
                             log.info("expired %s", expired, extra=asdict(expired))
-                        stop.wait(max(0.0, started + every - time.monotonic()))
             except (psycopg.Error, NotDelivered) as error:
+                pace = Pace(every)
                 stop.wait(failures.failed(error))
 
 

@@ -47,6 +47,17 @@ class Stop:
             raise Stopped
 
 
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """A Stop for as long as the block runs; the signals are as before after that."""
+    handlers = [(n, signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        yield Stop()
+    finally:
+        for number, handler in handlers:
+            signal.signal(number, handler)
+
+
 class Backoff:
     """Pauses between attempts at one thing, with a log line for each and the end.
 

@@ -1,7 +1,8 @@
 """What is no longer kept goes, from the tables and from Kafka, and nothing else."""
 
+import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 from pipeline import Pipeline
 
 from firstclick import stack as stacks
-from firstclick.expire import expire_once
+from firstclick.expire import Pace, expire_once, expirer
 from firstclick.settings import Settings
 from firstclick.stack import Stack
-from firstclick.worker import Place
+from firstclick.worker import Place, stoppable
 from generator import generate
 
 INSIGHTS = ("sources", "revenue", "categories", "payment_failures", "genders")
@@ -130,3 +131,28 @@ def test_a_message_without_a_key_goes_when_kafka_has_forgotten_it(
         "select kafka_offset from rejections where kafka_partition = 1000"
     ) == [(2,)]
     pipeline.database.execute("delete from raw_clicks where kafka_partition = 1000")
+
+
+def test_what_is_on_its_way_is_not_deleted_again_and_again(pipeline: Pipeline) -> None:
+    old = datetime.now(UTC) - timedelta(days=3)
+    payload = {
+        **dict.fromkeys(("click_id", "user_id", "click_at", "source", "ip"), "old"),
+        "click_time": old.isoformat(timespec="milliseconds")[:-6] + "Z",
+    }
+    pace = Pace(every=1_000)
+    pace.begin()
+    with (
+        stoppable() as stop,
+        expirer(place(pipeline.stack), stop) as session,
+    ):
+        pace.marks["clicks"].append("old")
+        assert not pace.waits(session.are_left(pace.marks))
+        # As an engine that is behind still has it
+        pipeline.database.execute(
+            "insert into raw_clicks (event_key, payload, kafka_partition, kafka_offset,"
+            " kafka_time) values ('old', %s, 1000, 1, now())",
+            [json.dumps(payload).encode()],
+        )
+        assert pace.waits(session.are_left(pace.marks))
+        pipeline.database.execute("delete from raw_clicks where kafka_partition = 1000")
+        assert not pace.waits(session.are_left(pace.marks))
