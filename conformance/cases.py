@@ -11,7 +11,9 @@ import oracle
 from conformance.comparison import Difference, Row, compare
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.hostile import MINUTE, Statement, hostile, product, user
-from conformance.pipeline import Pipeline, Send, Snapshot
+from conformance.pipeline import EVENTS, Pipeline, Send, Snapshot
+from firstclick.expire import expire_once
+from firstclick.worker import Place
 from generator import generate
 
 ORDERS = 2
@@ -25,6 +27,19 @@ SPAN = 3_000
 """Milliseconds, in each of which a purchase enters the last hour and one leaves it."""
 FEWEST_MOMENTS = 5
 LONGEST_LEAD = 60_000
+
+
+RETENTION = timedelta(hours=48)
+EXPIRING = 15
+"""Purchases, by threes at the ends of as many minutes as the case may take."""
+
+RETAINED = {
+    "stg_clicks": "click_time",
+    "stg_purchases": "purchase_time",
+    "checkouts": "purchase_time",
+    **{relation: "minute" for relation in oracle.COLUMNS if relation[:7] == "minute_"},
+}
+"""What expires by which of its columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +152,62 @@ def hour(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
         )
 
 
+def expiry(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
+    """What is too old to be kept goes to the millisecond, and nothing else changes.
+
+    Purchases are kept for 48 hours by the whole minute, clicks ten minutes longer.
+    """
+    for number in range(EXPIRING):
+        apply(pipeline, user(f"expiry {number}", ("Female", "Male")[number % 2]))
+    apply(pipeline, product("expiry", "Plain", "Things", "19.99", "0.125"))
+    pipeline.publish(at_the_end_of_retention(datetime.now(UTC)))
+    pipeline.settle()
+    yield Outcome("before it expires", pipeline.differences())
+    before = pipeline.snapshot(RETAINED)
+    stack = pipeline.stack
+    expire_once(
+        Place(
+            *(stack.database_url, stack.kafka, stack.schema_name, stack.topic_prefix),
+            target=pipeline.engine.name,
+        )
+    )
+    pipeline.settle()
+    yield Outcome("expired", pipeline.differences())
+    after_it = pipeline.snapshot(RETAINED)
+    # Which minute it was when it was asked what had expired, nobody says
+    since = retained_since(before.now)
+    while compare(retained(before.rows, since), after_it.rows, oracle.COLUMNS):
+        if since >= retained_since(after_it.now):
+            break
+        since = after(since, MINUTE)
+    yield Outcome(
+        f"what is from before {since.isoformat()} gone, all else as it was",
+        compare(retained(before.rows, since), after_it.rows, oracle.COLUMNS),
+    )
+    kept = {
+        (topic, row[0].encode())
+        for topic in EVENTS
+        for row in after_it.rows[f"stg_{topic}"]
+        if row[0].startswith("expiry")
+    }
+    held = {
+        (topic, key)
+        for topic in EVENTS
+        for key in pipeline.keys_of(topic)
+        if key.startswith(b"expiry")
+    }
+    yield Outcome(
+        "the messages of what expired gone",
+        compare({"raw": kept}, {"raw": held}, {"raw": ("topic", "key")}),
+    )
+
+
 CASES: dict[str, Case] = {
     "hostile": hostile_log,
     "shuffled": shuffled,
     "shop": shop,
     "hour": hour,
+    "expiry": expiry,
 }
 
 
@@ -211,6 +277,50 @@ def at_the_edges(begin: datetime) -> list[Send]:
             click(f"gone {n}", f"gone {n}", after(begin, n - 10 * MINUTE)),
         ]
     return messages
+
+
+def at_the_end_of_retention(now: datetime) -> list[Send]:
+    """Purchases around the ends of the minutes that may be the oldest, and clicks
+    around the ends of their windows.
+    """
+    messages = [
+        click("expiry old", "expiry 0", now - timedelta(days=30)),
+        purchase("expiry old", "expiry 0", "expiry", now - timedelta(days=30)),
+        purchase("expiry unknown", "nobody", "expiry", now - timedelta(days=30)),
+    ]
+    edges = [
+        after(retained_since(now), minutes * MINUTE + offset)
+        for minutes in range(EXPIRING // 3)
+        for offset in (-1, 0, 1)
+    ]
+    for number, edge in enumerate(edges):
+        bought = failed if number % 5 == 4 else purchase
+        messages.append(bought(f"expiry {number}", f"expiry {number}", "expiry", edge))
+        messages += [
+            click(
+                f"expiry {number} {offset}",
+                f"expiry {number}",
+                after(edge, offset - 10 * MINUTE),
+                source=f"Source {offset}",
+            )
+            for offset in (-1, 0, 1)
+        ]
+    return messages
+
+
+def retained_since(now: datetime) -> datetime:
+    """The time from which on purchases are kept."""
+    return (now - RETENTION).replace(second=0, microsecond=0)
+
+
+def retained(rows: dict[str, list[Row]], since: datetime) -> dict[str, list[Row]]:
+    """The rows of RETAINED that are kept."""
+    kept = {}
+    for relation, column in RETAINED.items():
+        limit = after(since, -10 * MINUTE) if relation == "stg_clicks" else since
+        at = oracle.COLUMNS[relation].index(column)
+        kept[relation] = [row for row in rows[relation] if row[at] >= limit]
+    return kept
 
 
 def moments_between(

@@ -20,6 +20,7 @@ from conformance.comparison import Difference, Row, compare
 from conformance.engines import ENGINES
 from conformance.topics import TopicReader
 from firstclick.stack import Stack
+from firstclick.verify.sample import ENGINES as LIVE_MESSAGES
 
 EVENTS = ("clicks", "purchases")
 TOPIC_COLUMNS = ("key", *oracle.Checkout._fields)
@@ -211,6 +212,19 @@ class Pipeline:
     def rows_of(self, relation: str, columns: Iterable[str]) -> list[Row]:
         """Return these columns of a relation's rows, in no order."""
         return self._rows_of(self.stack.schema_name, relation, columns)
+
+    def keys_of(self, topic: str) -> list[bytes]:
+        """The keys of the topic's messages that the engine's source has."""
+        statement = sql.SQL("select event_key from ({messages}) as messages").format(
+            messages=sql.SQL(LIVE_MESSAGES[self.engine.name].messages).format(
+                raw=sql.Identifier(self._sources, f"raw_{topic}")
+            )
+        )
+        return [
+            bytes(key)
+            for (key,) in self._connect().execute(statement)
+            if key is not None
+        ]
 
     def snapshot(
         self,
