@@ -25,7 +25,7 @@
             'keys': maintained_list(config.get('keys', [])),
             'count': config.get('count', ''),
             'touched_by': config.get('touched_by', {}),
-            'indexes': config.get('indexes', []),
+            'indexes': config.get('indexed_on', []),
         },
     }, should_full_refresh()) %}
     {% call noop_statement('main', outcome) %}{{ sql }}{% endcall %}

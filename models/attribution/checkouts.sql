@@ -6,7 +6,7 @@
             'stg_purchases': 'purchase_id',
             'purchase_first_clicks': 'purchase_id',
         },
-        indexes=['(purchase_time)'],
+        indexed_on=['(purchase_time)'],
     )
 }}
 

@@ -3,7 +3,7 @@
         delta='map',
         keys=['kafka_partition', 'kafka_offset'],
         touched_by={'users': 'user_id', 'products': 'product_id'},
-        indexes=[
+        indexed_on=[
             '(' ~ indexed_text('user_id') ~ ', purchase_time)',
             '(' ~ indexed_text('product_id') ~ ')',
             '(purchase_id)',

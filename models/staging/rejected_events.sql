@@ -2,7 +2,7 @@
     config(
         delta='map',
         keys=['topic', 'kafka_partition', 'kafka_offset'],
-        indexes=['(kafka_time)'],
+        indexed_on=['(kafka_time)'],
     )
 }}
 

@@ -2,7 +2,7 @@
     config(
         delta='map',
         keys=['kafka_partition', 'kafka_offset'],
-        indexes=[
+        indexed_on=[
             '(' ~ indexed_text('user_id') ~ ', click_time)',
             '(click_time)',
         ],

@@ -126,7 +126,7 @@ def like_sales(draw: st.DrawFn, parent: str) -> str:
                 delta="recompute",
                 keys="sale_id",
                 touched_by={parent: "sale_id", "shops": "shop_id"},
-                indexes=["(shop_id)"],
+                indexed_on=["(shop_id)"],
             )
 
 

@@ -3,7 +3,7 @@
         delta='map',
         keys='sale_id',
         touched_by={'shops': 'shop_id'},
-        indexes=['(shop_id)'],
+        indexed_on=['(shop_id)'],
     )
 }}
 

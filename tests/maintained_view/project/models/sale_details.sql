@@ -3,7 +3,7 @@
         delta='recompute',
         keys='sale_id',
         touched_by={'named_sales': 'sale_id', 'shops': 'shop_id'},
-        indexes=['(shop_id)'],
+        indexed_on=['(shop_id)'],
     )
 }}
 
