@@ -44,12 +44,12 @@
             row_number() over (
                 partition by purchases.purchase_id
                 order by clicks.click_time, clicks.click_id
-            ) as position
+            ) as place
         from {{ purchases }} as purchases
         inner join {{ clicks }} as clicks
             on {{ is_in_window() }}
     ) as ranked
-    where position = 1
+    where place = 1
 {%- endmacro %}
 
 {#- The last condition says the same once more, for an index on purchases: a click then

@@ -13,7 +13,7 @@ ranked as (
         row_number() over (
             partition by user_id
             order by click_time, {{ by_code_point('click_id') }}
-        ) as position
+        ) as place
     from clicks_in_window
 )
 
@@ -23,4 +23,4 @@ select
     source,
     click_time
 from ranked
-where position = 1
+where place = 1
