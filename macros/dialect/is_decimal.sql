@@ -22,13 +22,15 @@
     end
 {%- endmacro %}
 
-{#- Its text of a number has no exponent within these bounds. -#}
+{#- Its text of a number has an exponent within these bounds only where the number is a
+    single digit in the sixth place: 1e-6, but 0.000012. -#}
 {% macro risingwave__is_decimal(field, condition, places) -%}
     {%- set value = "(document->>'" ~ field ~ "')::numeric" -%}
-    {%- set fraction = '([.]0)?' if places == 0 else '([.][0-9]{1,' ~ places ~ '})?' -%}
+    {%- set pattern = '[0-9]{1,15}([.]0)?' if places == 0
+        else '([0-9]{1,15}([.][0-9]{1,' ~ places ~ '})?|[1-9]e-6)' -%}
     case
         when jsonb_typeof(document->'{{ field }}') = 'number'
-            and document->>'{{ field }}' ~ '^-?[0-9]{1,15}{{ fraction }}$'
+            and document->>'{{ field }}' ~ '^-?{{ pattern }}$'
             then {{ condition.replace('value', value) }}
         else false
     end
