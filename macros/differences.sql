@@ -3,13 +3,13 @@
 {% macro differences() %}
 missing as (
     select * from expected
-    except all
+    {{ except_all() }}
     select * from actual
 ),
 
 surplus as (
     select * from actual
-    except all
+    {{ except_all() }}
     select * from expected
 )
 
