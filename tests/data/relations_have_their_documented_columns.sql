@@ -8,6 +8,7 @@
 {%- set kinds = ['seed', 'kafka_table', 'kafka_sink', 'materialized_view', 'view'] %}
 {%- set relations = graph.nodes.values()
     | selectattr('resource_type', 'in', ['model', 'seed'])
+    | selectattr('schema', 'equalto', target.schema)
     | selectattr('config.materialized', 'in', kinds) | list %}
 
 with documented as (
