@@ -20,7 +20,8 @@ from conformance.comparison import Difference, Row, compare
 from conformance.engines import ENGINES
 from conformance.topics import TopicReader
 from firstclick.stack import Stack
-from firstclick.verify.sample import ENGINES as LIVE_MESSAGES
+from firstclick.verify.sample import ENGINES as LIVE_ENGINES
+from firstclick.verify.sample import live_messages
 
 EVENTS = ("clicks", "purchases")
 TOPIC_COLUMNS = ("key", *oracle.Checkout._fields)
@@ -215,10 +216,9 @@ class Pipeline:
 
     def keys_of(self, topic: str) -> list[bytes]:
         """The keys of the topic's messages that the engine's source has."""
+        raw = sql.Identifier(self._sources, f"raw_{topic}")
         statement = sql.SQL("select event_key from ({messages}) as messages").format(
-            messages=sql.SQL(LIVE_MESSAGES[self.engine.name].messages).format(
-                raw=sql.Identifier(self._sources, f"raw_{topic}")
-            )
+            messages=live_messages(LIVE_ENGINES[self.engine.name], raw)
         )
         return [
             bytes(key)

@@ -48,7 +48,8 @@ class Engine:
     now: LiteralString
     """That moment."""
     messages: LiteralString
-    """The latest message of each key as it came, tombstones left out."""
+    """The latest message of each key as it came, tombstones left out; where the source
+    holds all that ever came, of those that are younger than events are kept."""
     first: LiteralString | None = None
     """Asked first where a transaction is of those schemas alone that its first query
     reads."""
@@ -98,7 +99,7 @@ ENGINES = {
                         order by kafka_offset::bigint desc
                     ) as recency
                 from {raw}
-                where kafka_time > now() - interval '49 hours'
+                where kafka_time > now() - {retention}::interval
             ) as ranked
             where recency = 1 and payload is not null
         """,
@@ -110,6 +111,13 @@ ENGINES = {
 def sources_of(schema: str, engine: Engine) -> str:
     """The schema of sources and reference data, which a deployment leaves alone."""
     return schema.removesuffix("_dbt_deploy") + engine.sources_suffix
+
+
+def live_messages(engine: Engine, raw: sql.Identifier) -> sql.Composed:
+    """A query of what the source ``raw`` holds of a topic, as ``Engine.messages``."""
+    return sql.SQL(engine.messages).format(
+        raw=raw, retention=sql.Literal(_variable("retention"))
+    )
 
 
 class Sample:
@@ -218,7 +226,7 @@ class Sample:
     def _messages(self, topic: str) -> list[oracle.Message]:
         raw = sql.Identifier(self._sources, f"raw_{topic}")
         query = sql.SQL(_SAMPLE).format(
-            messages=sql.SQL(self._engine.messages).format(raw=raw),
+            messages=live_messages(self._engine, raw),
             seed=sql.Literal(self._seed),
             limit=sql.Literal(self._size),
         )
@@ -255,8 +263,7 @@ class Sample:
 
     def _window(self) -> timedelta:
         """The length of the attribution window, as the project has it."""
-        project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
-        length = project["vars"]["attribution_window"]
+        length = _variable("attribution_window")
         row = self._connection.execute("select %s::interval", [length]).fetchone()
         assert row is not None
         window: timedelta = row[0]
@@ -296,6 +303,13 @@ class Sample:
             column=sql.Identifier(column or columns[0]),
         )
         return list(map(in_utc, self._connection.execute(query, parameters)))
+
+
+def _variable(name: str) -> str:
+    """A variable of the models, as the project has it."""
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+    value: str = project["vars"][name]
+    return value
 
 
 def _keys(messages: list[oracle.Message]) -> list[str]:
