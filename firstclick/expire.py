@@ -40,7 +40,7 @@ MARKS = 100
 
 LEFT = """
 select exists (
-    select from {schema}.expired_events
+    select 1 from {schema}.expired_events
     where event_id = any(%s) or hexadecimal_key = any(%s)
 )
 """
