@@ -26,7 +26,8 @@
     envelope upsert
 {%- endmacro %}
 
-{#- All messages, kept an hour longer than they are read. -#}
+{#- All messages, kept an hour longer than they are read. A certificate among the
+    options would not be one with its lines indented. -#}
 {% macro risingwave__kafka_source(topic) -%}
     (
         payload bytea,
@@ -37,7 +38,7 @@
     include offset as kafka_offset
     include timestamp as kafka_time
     with (
-        {{ kafka_options(topic) | indent(4) }},
+        {{ kafka_options(topic) }},
         scan.startup.mode = 'earliest',
         retention_seconds = {{ 3600 * (hours_of_messages() + 1) }}
     ) format plain encode bytes

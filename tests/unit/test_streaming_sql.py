@@ -36,6 +36,7 @@ RECURSION = re.compile(r"with mutually recursive \([^)]*\)\s+(\w+) \([^)]*\)")
 """Materialize's, which PostgreSQL writes without a limit and without types."""
 
 PASSWORD = "of-kafka"
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 
 LITERAL = re.compile(r"'[^']*'")
 LONGEST_LITERAL = 100
@@ -62,6 +63,7 @@ def project(
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
             "KAFKA_SASL_USERNAME": "shop",
             "KAFKA_SASL_PASSWORD": PASSWORD,
+            "KAFKA_SSL_CA": AUTHORITY,
             "DBT_TARGET_PATH": str(directory / "target"),
             "DBT_LOG_PATH": str(directory / "logs"),
         },
@@ -135,6 +137,14 @@ def test_kafkas_password_is_named_and_not_said(
     if target == "risingwave":
         named = "properties.sasl.password = secret firstclick_sources.kafka_password"
         assert named in models["raw_clicks"] and named in models["raw_purchases"]
+
+
+def test_an_authoritys_certificate_keeps_its_lines(
+    compiled: tuple[str, dict[str, str]],
+) -> None:
+    target, models = compiled
+    if target == "risingwave":
+        assert f"properties.ssl.ca.pem = '{AUTHORITY}'" in models["raw_clicks"]
 
 
 def test_no_query_reads_the_time_of_a_statement_where_it_is_maintained(
