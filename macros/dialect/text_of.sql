@@ -1,4 +1,5 @@
-{#- A key or a payload as text; in hexadecimal where it is not UTF-8. -#}
+{#- A key or a payload as text; in hexadecimal where it is not UTF-8 or holds a zero
+    byte, of which not every engine's texts hold any. -#}
 {% macro text_of(column) %}
     {{- adapter.dispatch('text_of')(column) -}}
 {% endmacro %}
@@ -12,5 +13,9 @@
 {%- endmacro %}
 
 {% macro risingwave__text_of(column) -%}
-    coalesce(convert_from({{ column }}, 'utf8'), encode({{ column }}, 'hex'))
+    case
+        when strpos(convert_from({{ column }}, 'utf8'), chr(0)) = 0
+            then convert_from({{ column }}, 'utf8')
+        else encode({{ column }}, 'hex')
+    end
 {%- endmacro %}

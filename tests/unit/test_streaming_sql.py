@@ -105,6 +105,16 @@ def test_no_model_has_indexes_that_the_adapters_would_try_to_read(
     assert not [name for name, node in nodes.items() if "indexes" in node["config"]]
 
 
+def test_a_zero_byte_is_looked_for_in_what_is_shown_as_text(
+    compiled: tuple[str, dict[str, str]],
+) -> None:
+    target, models = compiled
+    looked_for = {"materialize": "'^(?:0[1-9a-f]", "risingwave": "chr(0)"}[target]
+    for column in ("event_key", "payload"):
+        shown = models["typed_clicks"].rpartition(f"end as {column}")[0]
+        assert looked_for in shown.rpartition("case when reason is not null")[2]
+
+
 def test_decimals_are_read_as_risingwave_prints_them(
     compiled: tuple[str, dict[str, str]],
 ) -> None:
