@@ -6,7 +6,8 @@ them there is none. Relations that are kept up to date know each other by number
 keep working. Sources and reference data stay where they are.
 
 The sink is made anew on the new models and sends all checkouts again. What the old one
-had sent and is no checkout any more, it can't know: those keys get a tombstone.
+had sent and is no checkout any more, it can't know: those keys get a tombstone, before
+it is made, so that none of them comes after a checkout of its key.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from psycopg import sql
 from firstclick.errors import ServerError
 from firstclick.rollout.models import SUFFIX, Models
 from firstclick.topic import NotDelivered, Topic
-from firstclick.worker import Place, Stop, one_line
+from firstclick.worker import Place, one_line, stoppable
 
 _OLD = "_dbt_old"
 """The schema that was read until now, for as long as something of it is needed."""
@@ -81,22 +82,35 @@ class RisingWave:
 
     def _finish(self, connection: psycopg.Connection) -> None:
         self._execute(connection, "drop sink if exists {old}.checkouts_topic")
+        # Of a deployment that was interrupted
+        self._execute(connection, "drop sink if exists {schema}.checkouts_topic")
+        self._execute(connection, _SENT)
+        gone = self._gone(connection)
+        self._send_tombstones(gone)
         # The sink, and the plain view, whose text still names the schema of before
         self.models.dbt(
             *("run", "--full-refresh", "--select", "checkouts_topic", "expired_events")
         )
-        self._execute(connection, _SENT)
-        gone = self._execute(connection, _GONE)
-        topic = Topic(self.place, "checkouts", Stop())
+        # What went meanwhile, which neither sink has seen go
+        self._send_tombstones(self._gone(connection) - gone)
+        self._drop(connection, _OLD)
+
+    def _gone(self, connection: psycopg.Connection) -> set[str]:
+        """The keys of purchases that are no checkouts now."""
+        return {key for (key,) in self._execute(connection, _GONE)}
+
+    def _send_tombstones(self, keys: set[str]) -> None:
+        ordered = sorted(keys)
         try:
-            while keys := gone.fetchmany(_BATCH):
-                topic.send((key, None) for (key,) in keys)
+            with stoppable() as stop:
+                topic = Topic(self.place, "checkouts", stop)
+                for begin in range(0, len(ordered), _BATCH):
+                    topic.send((key, None) for key in ordered[begin : begin + _BATCH])
         except NotDelivered as error:
             raise ServerError(
                 f"checkouts that are none any more can't be deleted: {error}; then "
                 "deploy again"
             ) from error
-        self._drop(connection, _OLD)
 
     def _rename(self, connection: psycopg.Connection, now: str, then: str) -> None:
         schema = self.models.settings.schema_name
