@@ -295,6 +295,11 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Restore the directory, or delete it and start without its messages.",
         ),
         Trouble(
+            "was written by Kafka",
+            "Another major version made the data.",
+            "`firstclick backup` by the version that made them, then `restore`.",
+        ),
+        Trouble(
             "Kafka ended at once: …; see …",
             "Kafka can't use its data, or the machine has no memory for it.",
             "The message has its reason; `firstclick logs kafka` has all of it.",

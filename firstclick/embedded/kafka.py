@@ -147,6 +147,7 @@ class Kafka:
                     f"{data} lacks meta.properties, expected Kafka's data: restore "
                     "it, or delete the directory to start without its messages"
                 )
+            self._check_version(data, directory / "version")
             self._write_properties(directory)
         return self._command(
             directory, jars, "-Xmx512m", "kafka.Kafka", "server.properties"
@@ -179,6 +180,20 @@ class Kafka:
             f"Kafka did not answer on {self.cluster.servers} for {_READY_SECONDS} s: "
             f"see {self.home.logs / 'kafka.log'}"
         )
+
+    @staticmethod
+    def _check_version(data: Path, record: Path) -> None:
+        """Remember which Kafka writes there; its own files don't say."""
+        current = _version()
+        came = record.read_text().strip() if record.exists() else current
+        major = current.split(".")[0]
+        if came.split(".")[0] != major:
+            raise HomeError(
+                f"{data} was written by Kafka {came}, expected {major}: run "
+                "`firstclick backup` with the version of firstclick that made it, and "
+                "`firstclick restore` into another home"
+            )
+        write_private(record, f"{current}\n".encode())
 
     def _admit_clients(self, deadline: float) -> None:
         node = Admin(self._as(_NODE, "PLAIN", "node"))

@@ -1,5 +1,6 @@
 """Kafka and PostgreSQL under the supervisor."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from firstclick import stack as stacks
+from firstclick.embedded.kafka import Kafka
 from firstclick.embedded.processes import ProcessId
 from firstclick.embedded.topics import TOPICS, problems
 from firstclick.errors import FirstClickError, HomeError
@@ -182,6 +184,19 @@ def test_data_of_another_version_is_refused_untouched(
     with pytest.raises(FirstClickError, match="PostgreSQL 17, expected 18"):
         _start(home)
     assert [file.name for file in data.iterdir()] == ["PG_VERSION"]
+
+
+def test_kafkas_data_of_another_version_are_refused_untouched(
+    make_home: Callable[[], Path],
+) -> None:
+    home = Home.open(make_home())
+    data = home.path / "kafka" / "data"
+    data.mkdir(parents=True)
+    (data / "meta.properties").touch()
+    (data.parent / "version").write_text("3.9.0\n")
+    with pytest.raises(HomeError, match=r"Kafka 3\.9\.0, expected 4.*backup"):
+        Kafka(home, 1, 2).prepare(threading.Event())
+    assert [file.name for file in data.iterdir()] == ["meta.properties"]
 
 
 @pytest.mark.parametrize(
