@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 _PARTS = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds")
 _LOG = "dbt.log"
+
+_MODEL_DONE = re.compile(
+    r" OK created .* model \S*?(?P<name>\w+) \.* ?"
+    r"\[(?P<outcome>created|updated|rebuilt) in (?P<seconds>[0-9.]+)s\]"
+)
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -65,8 +70,15 @@ class Deployer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
 
-    def deploy(self, as_owner: Sequence[str] = ()) -> str:
+    def deploy(
+        self,
+        as_owner: Sequence[str] = (),
+        on_model: Callable[[str, float], None] = lambda text, seconds: None,
+    ) -> str:
         """Bring the database up to date; returns what to tell the user.
+
+        Where an older version's models are there, ``on_model`` gets what became of
+        each that is another one now, and how long that took.
 
         Does nothing where neither the project nor its relations changed since the
         last time, nor which workers have no role and work ``as_owner``. Raises
@@ -82,7 +94,7 @@ class Deployer:
         deployed = self.home.read(Deployment, "deployment.json")
         if deployed is not None and deployed == self._deployment(project):
             return f"Models up to date: {len(deployed.relations)} relations"
-        self._run()
+        self._run(on_model if deployed is not None else None)
         deployed = self._deployment(project)
         self.home.write(deployed, "deployment.json")
         return f"Models deployed: {len(deployed.relations)} relations"
@@ -94,7 +106,7 @@ class Deployer:
             if self._process is not None and self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
 
-    def _run(self) -> None:
+    def _run(self, on_model: Callable[[str, float], None] | None) -> None:
         (self.home.path / "dbt").mkdir(exist_ok=True)
         environment = {
             **os.environ,
@@ -104,6 +116,7 @@ class Deployer:
             "DBT_TARGET_PATH": str(self.home.path / "dbt"),
             "DBT_LOG_PATH": str(self.home.logs),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "PYTHONUNBUFFERED": "1",
         }
         command = Command(
             [
@@ -129,11 +142,19 @@ class Deployer:
                 errors="replace",
                 start_new_session=True,
             )
-        output, _ = self._process.communicate()
-        if self._process.returncode != 0:
+        output = []
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                output.append(line)
+                done = _MODEL_DONE.search(line)
+                if done is not None and on_model is not None:
+                    on_model(
+                        f"{done['name']} {done['outcome']}", float(done["seconds"])
+                    )
+        if self._process.wait() != 0:
             raise DeploymentError(
-                f"dbt failed: {complaint(output.splitlines())}; see "
-                f"{self.home.logs / _LOG}"
+                f"dbt failed: {complaint(output)}; see {self.home.logs / _LOG}"
             )
 
     def _fingerprint(self, as_owner: Sequence[str]) -> str:

@@ -442,7 +442,7 @@ class Supervisor:
             as_owner = [
                 name for name, url in self._worker_urls.items() if url == database_url
             ]
-            self._step(self._deployer.deploy(as_owner), start)
+            self._step(self._deployer.deploy(as_owner, self._note_model), start)
             if as_owner:
                 self._step(
                     f"{', '.join(as_owner).capitalize()} as the owner: no role of "
@@ -476,6 +476,11 @@ class Supervisor:
     def _step(self, text: str, start: float) -> None:
         with self._lock:
             self.state.steps.append(Step(text, time.monotonic() - start))
+        self._save()
+
+    def _note_model(self, text: str, seconds: float) -> None:
+        with self._lock:
+            self.state.steps.append(Step(f"Model {text}", seconds))
         self._save()
 
     def _changed(self, name: str, child: Child) -> None:

@@ -129,10 +129,15 @@ begin
         inner join pg_class on pg_class.oid = deepest.relation
     ),
     remade as (
+        -- A model by its own words: PostgreSQL's name each column that a `*` stood for
         select depth, 1 as step, format(
-            'create view %s as %s', named, pg_get_viewdef(relation)
+            'create view %s as %s', named,
+            coalesce(models.sql, pg_get_viewdef(relations.relation))
         ) as statement
-        from relations where depth > 0
+        from relations
+        left join {{ maintenance }}.models as models
+            on to_regclass(models.relation) = relations.relation
+        where depth > 0
         union all
         select 0, 1, pg_get_triggerdef(oid)
         from pg_trigger where tgrelid = old and not tgisinternal

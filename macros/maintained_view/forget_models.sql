@@ -1,0 +1,38 @@
+{#- Drops what an older version of the project deployed and this one has no more, with
+    the triggers that keep it, unless a model that is deployed reads it still. So it runs
+    before the models, whose columns such a reader would hold on to, and after them. -#}
+{% macro forget_models() %}
+    {%- if not execute or adapter.type() != 'postgres' or flags.WHICH not in ['run', 'build'] -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set there = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
+        {%- do there.append(node.relation_name) -%}
+    {%- endfor -%}
+    {%- set models = deployed_models() -%}
+    {%- set statements = [] -%}
+    {%- for model in models.values() | list | reverse if model.relation not in there -%}
+        {%- set readers = [] -%}
+        {%- for reader in models.values() if model.relation in reader.parents -%}
+            {%- do readers.append(reader.relation) -%}
+        {%- endfor -%}
+        {%- if not readers -%}
+            {%- do models.pop(model.relation) -%}
+            {%- for function in model.functions -%}
+                {%- do statements.append('drop function if exists ' ~ function ~ '() cascade') -%}
+            {%- endfor -%}
+            {%- do statements.append(
+                'drop ' ~ ('view' if model.kind == 'view' else 'table')
+                ~ ' if exists ' ~ model.relation) -%}
+            {%- do statements.append(
+                'delete from ' ~ maintenance_schema() ~ ".models where relation = '"
+                ~ model.relation ~ "'") -%}
+            {%- do log(model.relation ~ ' is no model any more: dropped', info=true) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if statements -%}
+        select {{ maintenance_schema() }}.serialise();
+        set local lock_timeout = '30s';
+        {{ statements | join(';\n') }}
+    {%- endif -%}
+{% endmacro %}

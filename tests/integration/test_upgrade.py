@@ -1,0 +1,157 @@
+"""A home of an older version opens in this one, with all that was in it."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import psycopg
+import pytest
+from forked_dbt import run_dbt
+from pipeline import Pipeline
+
+from benchmarks.shop_events import messages
+from firstclick import stack as stacks
+from firstclick.deploy import PROJECT, Deployment, postgres_environment
+from firstclick.embedded.topics import create_topics
+from firstclick.home import Home, Step
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from generator import generate
+
+GONE = """
+{{ config(materialized='materialized_view', delta='accumulate',
+          keys=['unit_price'], count='checkouts') }}
+select unit_price, count(*) as checkouts
+from {{ ref('checkouts') }} group by unit_price
+"""
+"""A model that this version has no more, of a column that it has no more either."""
+
+EDITS = [
+    ("sources/kafka_offsets", "newest_kafka_time timestamptz,", ""),
+    (
+        "staging/typed_clicks",
+        "    kafka_time,\n    case",
+        "    kafka_time,\n    kafka_offset as number,\n    case",
+    ),
+    (
+        "attribution/checkouts",
+        "        products.commission_rate,\n",
+        "        products.commission_rate,\n        products.price,\n",
+    ),
+    (
+        "attribution/checkouts",
+        "    priced.brand,\n",
+        "    priced.price as unit_price,\n",
+    ),
+    ("attribution/checkouts_topic", "    brand,\n", ""),
+]
+"""Of which model, what this version says and what the older one said."""
+
+PROGRESS = """{% macro kafka_progress() %}
+select topic, null::timestamptz as newest_kafka_time, 0::bigint as lag_messages,
+    0::numeric as freshness_seconds
+from {{ ref('kafka_offsets') }}
+group by topic
+{% endmacro %}
+"""
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """The project as it may have been: without columns, with others, a model more."""
+    for part in ("models", "macros", "seeds"):
+        shutil.copytree(PROJECT / part, tmp_path / part)
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(PROJECT / part, tmp_path / part)
+    for model, now, then in EDITS:
+        file = tmp_path / "models" / f"{model}.sql"
+        text = file.read_text()
+        assert now in text, model
+        file.write_text(text.replace(now, then))
+    (tmp_path / "macros/dialect/kafka_progress.sql").write_text(PROGRESS)
+    (tmp_path / "models/attribution/unit_prices.sql").write_text(GONE)
+    return tmp_path
+
+
+def fill(stack: Stack) -> int:
+    """Put an hour of the shop into the tables of messages; returns how many."""
+    found = {}
+    for number, message in enumerate(islice(messages(time.time() - 3600, 1, 9), 3000)):
+        found[message.topic, message.key] = (number, message.payload)
+    with psycopg.connect(stack.database_url) as connection:
+        for (topic, key), (number, payload) in found.items():
+            connection.execute(
+                f"insert into older.raw_{topic} values (%s, %s, 1000, %s, now())",  # type: ignore[arg-type]
+                [key, payload, number],
+            )
+    return len(found)
+
+
+def test_a_home_of_an_older_version_opens_while_events_flow(
+    servers: Stack, make_home: Callable[[], Path], older: Path
+) -> None:
+    home = Home.open(make_home())
+    settings = Settings.load().model_copy(
+        update={
+            "home": home.path,
+            "database_url": servers.database_url,
+            "kafka_bootstrap_servers": servers.bootstrap_servers,
+            "schema_name": "older",
+            "topic_prefix": "older.",
+            "expire": False,
+        }
+    )
+    create_topics(servers.kafka, "older.", 2, None)
+    built = run_dbt(
+        *("build", "--target", "embedded"),
+        *("--exclude-resource-type", "test", "unit_test"),
+        directory=older,
+        environment={
+            **os.environ,
+            **postgres_environment(servers.database_url),
+            "FIRSTCLICK_SCHEMA": "older",
+            "FIRSTCLICK_TOPIC_PREFIX": "older.",
+            "DBT_PROFILES_DIR": str(older),
+        },
+    )
+    assert built.returncode == 0, built.stdout
+    home.write(Deployment("older", "", {}), "deployment.json")
+    kept = fill(servers)
+
+    steps: list[Step] = []
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        flowing = pool.submit(
+            generate,
+            servers.bootstrap_servers,
+            topic_prefix="older.",
+            rate=50,
+            duration=None,
+            mess=0,
+            stop=stop,
+        )
+        try:
+            stack = stacks.start(settings, detach=False, on_step=steps.append).stack
+        finally:
+            stop.set()
+        sent = flowing.result()
+    pipeline = Pipeline(stack)
+    pipeline.settle()
+    assert pipeline.query(
+        "select (select count(*) from raw_clicks)"
+        " + (select count(*) from raw_purchases)"
+    ) == [(kept + sent.clicks + sent.purchases,)]
+    assert pipeline.differences() == {}
+    # With all its triggers, which would else stop the stream
+    assert pipeline.query("select to_regclass('unit_prices')") == [(None,)]
+    assert pipeline.query("select count(*) > 0 from checkouts where brand is null") == [
+        (False,)
+    ]
+    done = {step.text for step in steps}
+    assert {"Model typed_clicks rebuilt", "Model checkouts rebuilt"} <= done
+    pipeline.close()
