@@ -30,6 +30,8 @@ _CONFIG = {
     # Only whole segments are deleted and compacted
     "segment.ms": str(_HOUR_MS),
     "segment.bytes": str(256 * 1024 * 1024),
+    # Of what is deleted no more than a quarter of what is kept: the default is as much
+    "min.cleanable.dirty.ratio": "0.2",
 }
 
 
