@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.copying import copy
+from benchmarks.expiring import expiring
 from benchmarks.findings import Section
 from benchmarks.holding import flat_and_questions
 from benchmarks.latency import latency
@@ -26,6 +27,7 @@ class Name(StrEnum):
     THROUGHPUT = auto()
     LATENCY = auto()
     COPY = auto()
+    EXPIRING = auto()
     FLAT = auto()
     PSQL = auto()
     PANELS = auto()
@@ -57,6 +59,7 @@ def bench(
             (Name.THROUGHPUT, throughput),
             (Name.LATENCY, latency),
             (Name.COPY, copy),
+            (Name.EXPIRING, expiring),
         ):
             if name in wanted:
                 done.append(measure(quick, say))

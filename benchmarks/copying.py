@@ -54,9 +54,9 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
     rounds, held = (10, 20) if quick else (60, 100)
     with staged() as stage, stage.connect("writer") as connection:
         writer = _Writer(connection, stage)
-        batches = _batches()
+        stream = batches()
         say(f"{held * MOST_MESSAGES:,} events to begin with")
-        for batch in islice(batches, held):
+        for batch in islice(stream, held):
             writer.pipeline(batch)
         say(f"{rounds} batches of {MOST_MESSAGES:,} events, both ways")
         ways: list[tuple[str, Callable[[dict[str, list[Row]]], float]]] = [
@@ -65,7 +65,7 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
         ]
         seconds: dict[str, list[float]] = {name: [] for name, _ in ways}
         cpu = dict.fromkeys(seconds, 0.0)
-        for number, batch in enumerate(islice(batches, rounds)):
+        for number, batch in enumerate(islice(stream, rounds)):
             for name, write in ways if number % 2 else reversed(ways):
                 before = stage.cpu_seconds()["PostgreSQL, writer"]
                 seconds[name].append(write(batch))
@@ -137,7 +137,8 @@ class _Writer:
         return time.perf_counter() - start
 
 
-def _batches() -> Iterator[dict[str, list[Row]]]:
+def batches() -> Iterator[dict[str, list[Row]]]:
+    """The shop's messages by topic, so many at once as the connector takes."""
     stream = messages(time.time() - 3600, DENSITY, seed=1)
     offsets = dict.fromkeys(TOPICS, 0)
     while True:

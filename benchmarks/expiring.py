@@ -1,0 +1,258 @@
+"""What it costs to be rid of old messages: rows deleted, or partitions dropped."""
+
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from random import Random
+from shutil import rmtree
+from typing import Any, LiteralString
+
+from psycopg import Connection, Cursor, connect, sql
+
+from benchmarks.copying import batches
+from benchmarks.findings import Section
+from firstclick import stack
+from firstclick.connector.batch import Row
+from firstclick.connector.binary import encode
+from firstclick.connector.source import MOST_MESSAGES
+from firstclick.connector.tables import COPY, DELETE, EXISTING_KEYS, UPDATE
+from firstclick.settings import Settings
+
+HOURS = 48
+"""That are kept, a partition each; of each way there are so many."""
+
+CORRECTED = 0.01
+"""The share of messages that come again, any of the last so many."""
+KEPT_FOR_LATER = 200_000
+
+COLUMNS: LiteralString = """
+    event_key bytea,
+    payload bytea not null,
+    kafka_partition integer not null,
+    kafka_offset bigint not null,
+    kafka_time timestamptz not null
+"""
+
+WHOLE = f"""
+create table {{table}} (
+    {COLUMNS},
+    unique (event_key),
+    primary key (kafka_partition, kafka_offset)
+) with (autovacuum_enabled = off)
+"""
+
+PARTITIONED = (
+    f"create table {{table}} ({COLUMNS}) partition by range (kafka_time)",
+    "create index on {table} (event_key)",
+    "create index on {table} (kafka_partition, kafka_offset)",
+)
+
+PARTITION = """
+create table {partition} partition of {table}
+for values from ({begin}) to ({end}) with (autovacuum_enabled = off)
+"""
+
+SIZE = """
+select sum(pg_total_relation_size(oid))::bigint from pg_class
+where relkind = 'r' and starts_with(relname, 'raw_' || %b)
+"""
+
+POSTGRES_BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
+HOUR_OF_KAFKA = 3_600_000_000
+"""Microseconds."""
+
+
+def expiring(quick: bool, say: Callable[[str], None]) -> Section:
+    """Upsert and expire hours of messages, as the connector does, in both ways.
+
+    One is a table as raw_clicks is: its key unique, and what expires deleted by its
+    keys, then vacuumed. The other has a partition an hour, dropped when it expires: no
+    index of it can be unique across them, so each message's key is looked for in all.
+    After 48 hours, hour by hour: as many messages are written in batches, of which one
+    of a hundred replaces another, and as many expire. Nothing is derived from them.
+    """
+    section = Section("expiring")
+    hours, size = (3, 1) if quick else (24, 4)
+    home = Path(tempfile.mkdtemp(prefix="firstclick-bench-"))
+    settings = Settings.load().alone(home)
+    try:
+        with (
+            stack.up(settings, servers_only=True) as started,
+            connect(started.stack.database_url, autocommit=True) as connection,
+        ):
+            connection.execute("set synchronous_commit to off")
+            ways = [Deleted(connection), Dropped(connection)]
+            messages = _messages(Random(1))
+            for hour in range(HOURS + hours):
+                if hour == HOURS:
+                    say(f"{HOURS * size * MOST_MESSAGES:,} messages to begin with")
+                arrived = [list(islice(messages, MOST_MESSAGES)) for _ in range(size)]
+                # In turns, so that neither is always the first
+                for way in ways if hour % 2 else reversed(ways):
+                    way.pass_hour(hour, arrived)
+    finally:
+        rmtree(home)
+    events = hours * size * MOST_MESSAGES
+    for way in ways:
+        name = type(way).__name__.lower()
+        written, expired = (1e6 * sum(spent[-hours:]) / events for spent in way.seconds)
+        section.add(f"{name}: written", written, "µs/event")
+        section.add(f"{name}: expired", expired, "µs/event")
+        section.add(f"{name}: both", written + expired, "µs/event")
+        section.add(f"{name}: space before anything expired", way.sizes[0] / 1e6, "MB")
+        section.add(f"{name}: space in the end", way.sizes[-1] / 1e6, "MB")
+        section.series[name] = {
+            "seconds_to_write": [round(spent, 4) for spent in way.seconds[0]],
+            "seconds_to_expire": [round(spent, 4) for spent in way.seconds[1]],
+            "bytes": way.sizes,
+        }
+    return section
+
+
+class Way(ABC):
+    """A table of messages, by the hour."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.seconds: tuple[list[float], list[float]] = [], []
+        """Of each hour's writing, and of its expiring."""
+        self.sizes: list[int] = []
+        """Bytes, with indexes, after 48 hours and each that follows."""
+        self._connection = connection
+        self._names = {"table": sql.Identifier(f"raw_{type(self).__name__.lower()}")}
+        self._hours: deque[set[bytes]] = deque()
+        self._make()
+
+    def pass_hour(self, hour: int, arrived: list[list[Row]]) -> None:
+        """Write what has arrived; where the table is full, expire the oldest hour."""
+        self._begin_hour(hour)
+        keys: set[bytes] = set()
+        start = time.perf_counter()
+        for rows in arrived:
+            latest = {row[0]: (*row[:4], hour * HOUR_OF_KAFKA) for row in rows}
+            rows = list(latest.values())
+            with self._connection.transaction():
+                self._upsert(rows)
+            keys.update(row[0] for row in rows if row[0] is not None)
+        self.seconds[0].append(time.perf_counter() - start)
+        for older in self._hours:
+            older -= keys
+        self._hours.append(keys)
+        start = time.perf_counter()
+        if len(self._hours) > HOURS:
+            self._expire(hour - HOURS, list(self._hours.popleft()))
+        self.seconds[1].append(time.perf_counter() - start)
+        if len(self._hours) == HOURS:
+            self.sizes.append(self._size())
+
+    @abstractmethod
+    def _make(self) -> None: ...
+
+    @abstractmethod
+    def _begin_hour(self, hour: int) -> None:
+        """Make room for what is of that hour."""
+
+    @abstractmethod
+    def _replace(self, rows: list[Row]) -> None:
+        """Put rows in the place of those of the same keys."""
+
+    @abstractmethod
+    def _expire(self, hour: int, keys: list[bytes]) -> None:
+        """Delete what is of that hour, which is those keys."""
+
+    @abstractmethod
+    def _size(self) -> int: ...
+
+    def _upsert(self, rows: list[Row]) -> None:
+        found = self._execute(EXISTING_KEYS, [[row[0] for row in rows]]).fetchall()
+        existing = {key for (key,) in found}
+        if existing:
+            self._replace([row for row in rows if row[0] in existing])
+        rows = [row for row in rows if row[0] not in existing]
+        copy = sql.SQL(COPY).format(**self._names)
+        with self._connection.cursor().copy(copy) as copying:
+            copying.write(encode(rows))
+
+    def _execute(
+        self,
+        statement: LiteralString,
+        parameters: list[Any] | None = None,
+        **names: sql.Composable,
+    ) -> Cursor:
+        query = sql.SQL(statement).format(**self._names, **names)
+        cursor = self._connection.cursor(binary=True)
+        return cursor.execute(query, parameters, prepare=False)
+
+
+class Deleted(Way):
+    """As raw_clicks is. What is to be cleared away is so at the end of each hour."""
+
+    def _make(self) -> None:
+        self._execute(WHOLE)
+
+    def _begin_hour(self, hour: int) -> None:
+        pass
+
+    def _replace(self, rows: list[Row]) -> None:
+        self._execute(UPDATE, [list(column) for column in zip(*rows, strict=True)])
+
+    def _expire(self, hour: int, keys: list[bytes]) -> None:
+        for begin in range(0, len(keys), MOST_MESSAGES):
+            self._execute(DELETE, [keys[begin : begin + MOST_MESSAGES]])
+        self._execute("vacuum {table}")
+
+    def _size(self) -> int:
+        return _bytes(self._execute(SIZE, [type(self).__name__.lower()]))
+
+
+class Dropped(Way):
+    """A partition an hour, of Kafka's time."""
+
+    def _make(self) -> None:
+        for statement in PARTITIONED:
+            self._execute(statement)
+
+    def _begin_hour(self, hour: int) -> None:
+        begin, end = (
+            sql.Literal(POSTGRES_BEGIN + timedelta(hours=each))
+            for each in (hour, hour + 1)
+        )
+        self._execute(PARTITION, partition=_partition(hour), begin=begin, end=end)
+
+    def _replace(self, rows: list[Row]) -> None:
+        self._execute(DELETE, [[row[0] for row in rows]])
+        copy = sql.SQL(COPY).format(**self._names)
+        with self._connection.cursor().copy(copy) as copying:
+            copying.write(encode(rows))
+
+    def _expire(self, hour: int, keys: list[bytes]) -> None:
+        self._execute("drop table {partition}", partition=_partition(hour))
+
+    def _size(self) -> int:
+        return _bytes(self._execute(SIZE, ["dropped"]))
+
+
+def _partition(hour: int) -> sql.Identifier:
+    return sql.Identifier(f"raw_dropped_{hour}")
+
+
+def _bytes(cursor: Cursor) -> int:
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _messages(random: Random) -> Iterator[Row]:
+    """Clicks without an end, of which a share comes a second time."""
+    earlier: deque[Row] = deque(maxlen=KEPT_FOR_LATER)
+    for batch in batches():
+        for row in batch["clicks"]:
+            yield row
+            earlier.append(row)
+            if random.random() < CORRECTED:
+                key, payload, *_ = random.choice(earlier)
+                yield (key, payload, row[2], -row[3] - 1, row[4])
