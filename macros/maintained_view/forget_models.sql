@@ -1,12 +1,14 @@
 {#- Drops what an older version of the project deployed and this one has no more, with
     the triggers that keep it, unless a model that is deployed reads it still. So it runs
-    before the models, whose columns such a reader would hold on to, and after them. -#}
-{% macro forget_models() %}
+    before the models, whose columns such a reader would hold on to, and after them. With
+    the variable `rebuild` all goes that messages can be derived into again. -#}
+{% macro forget_models(at_start=false) %}
     {%- if not execute or adapter.type() != 'postgres' or flags.WHICH not in ['run', 'build'] -%}
         {{ return('') }}
     {%- endif -%}
     {%- set there = [] -%}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
+    {%- set kept = not (var('rebuild', false) and at_start) -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and kept -%}
         {%- do there.append(node.relation_name) -%}
     {%- endfor -%}
     {%- set models = deployed_models() -%}
@@ -27,7 +29,8 @@
             {%- do statements.append(
                 'delete from ' ~ maintenance_schema() ~ ".models where relation = '"
                 ~ model.relation ~ "'") -%}
-            {%- do log(model.relation ~ ' is no model any more: dropped', info=true) -%}
+            {%- do log(model.relation ~ (' is no model any more: dropped' if kept
+                else ' dropped, to be made anew'), info=true) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if statements -%}
