@@ -411,11 +411,11 @@ def _result(running: Running) -> int:
     """The number that the process printed in the end. Raises ServerError."""
     if running.process.wait():
         raise ServerError(_why("send", running))
-    return int(running.tail[-1])
+    return int(running.last_words()[-1])
 
 
 def _why(name: str, running: Running) -> str:
-    said = running.tail[-1] if running.tail else running.unsaid_reason()
+    said = next(reversed(running.last_words()), None) or running.unsaid_reason()
     return f"the process {name} ended early, expected it to go on: {said}; run it again"
 
 

@@ -105,7 +105,8 @@ class Worker:
 
     @staticmethod
     def _reason(running: Running) -> str:
-        said = logs.parsed(running.tail[-1]) if running.tail else None
+        last = running.last_words()[-1:]
+        said = logs.parsed(last[0]) if last else None
         return said.event if said is not None else running.unsaid_reason()
 
     @property

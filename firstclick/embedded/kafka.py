@@ -275,7 +275,7 @@ class Kafka:
 
     def _why_it_ended(self, running: Running) -> str:
         log = self.home.logs / "kafka.log"
-        for line in running.tail:
+        for line in running.last_words():
             if "Address already in use" in line:
                 return (
                     f"port {self.port} or {self.controller_port} is taken, expected "

@@ -377,7 +377,8 @@ class Postgres:
         )
 
     def _why_it_ended(self, running: Running) -> str:
-        text = "\n".join(running.tail)
+        said = running.last_words()
+        text = "\n".join(said)
         if "Address already in use" in text:
             return (
                 f"port {self.port} is taken, expected a free one for PostgreSQL: stop "
@@ -391,7 +392,7 @@ class Postgres:
                 "DATABASE_URL to a server"
             )
         log = self.home.logs / "postgres.log"
-        reason = _reason(running.tail) or running.unsaid_reason()
+        reason = _reason(said) or running.unsaid_reason()
         return f"PostgreSQL ended at once: {reason}; see {log}"
 
 

@@ -22,6 +22,9 @@ from firstclick.embedded import guard
 from firstclick.errors import ServerError, SettingsError
 from firstclick.logs import KEPT, LARGEST
 
+_READ_SECONDS = 2.0
+"""How long the last words of a program that has ended may take to be read."""
+
 
 class ProcessId(msgspec.Struct, frozen=True):
     """A process, told apart from a later one that got the same number."""
@@ -145,8 +148,8 @@ class Running:
 
     command: Command
     process: subprocess.Popen[bytes]
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=50))
-    """The last lines of its output."""
+    _tail: deque[str] = field(default_factory=lambda: deque(maxlen=50))
+    _reader: threading.Thread | None = None
 
     @classmethod
     def start(cls, name: str, command: Command, logs: Path) -> "Running":
@@ -170,14 +173,22 @@ class Running:
             ) from error
         running = cls(command, process)
         assert process.stdout is not None
-        threading.Thread(
+        running._reader = threading.Thread(
             target=running._collect, args=(process.stdout, name, logs), daemon=True
-        ).start()
+        )
+        running._reader.start()
         return running
 
     @property
     def id(self) -> ProcessId:
         return ProcessId.of(self.process.pid)
+
+    def last_words(self) -> list[str]:
+        """The last lines of its output, of one that has ended."""
+        assert self._reader is not None
+        # For ever, where what it started has its output and lives on
+        self._reader.join(_READ_SECONDS)
+        return list(self._tail)
 
     def unsaid_reason(self) -> str:
         """Say why it ended where its output doesn't."""
@@ -212,7 +223,7 @@ class Running:
         with output, contextlib.closing(handler):
             for line in output:
                 text = self.command.record(line.decode(errors="replace").rstrip())
-                self.tail.append(text)
+                self._tail.append(text)
                 handler.emit(
                     logging.LogRecord(name, logging.INFO, "", 0, text, None, None)
                 )
