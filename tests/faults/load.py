@@ -8,9 +8,6 @@ from typing import Self
 from conformance import Pipeline
 from generator import Progress, generate
 
-RATE = 2_000.0
-"""Events per second."""
-
 _PRODUCER = {
     # As long as any fault takes: what waits meanwhile is sent when Kafka is back
     "delivery.timeout.ms": 600_000,
@@ -22,11 +19,13 @@ _PRODUCER = {
 class Load:
     """The generator at work in a thread, as a context manager that stops it.
 
-    ``before`` is the number of messages that the topics hold already.
+    ``rate`` is in events per second; ``before`` is the number of messages that the
+    topics hold already.
     """
 
-    def __init__(self, pipeline: Pipeline, seed: int, before: int) -> None:
+    def __init__(self, pipeline: Pipeline, rate: float, seed: int, before: int) -> None:
         self._pipeline = pipeline
+        self._rate = rate
         self._seed = seed
         self._before = before
         self._report = (time.monotonic(), before)
@@ -44,7 +43,7 @@ class Load:
         By the rate, from the last report on.
         """
         reported, sent = self._report
-        return sent + round(RATE * (at - reported))
+        return sent + round(self._rate * (at - reported))
 
     def check(self) -> None:
         """Raise what ended the generator, where it has ended."""
@@ -78,7 +77,7 @@ class Load:
         return generate(
             stack.bootstrap_servers,
             topic_prefix=stack.topic_prefix,
-            rate=RATE,
+            rate=self._rate,
             duration=None,
             seed=self._seed,
             stop=self._stop,

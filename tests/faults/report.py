@@ -9,7 +9,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from faults.load import RATE
 from faults.rounds import Tally
 from firstclick.errors import HomeError
 
@@ -32,7 +31,7 @@ def show(tally: Tally, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"{tally.kills} kills, {tally.sent:,} messages at {RATE:,.0f} events/s, "
+        f"{tally.kills} kills, {tally.sent:,} messages at {tally.rate:,.0f} events/s, "
         f"seed {tally.seed}: {tally.lost} lost, {tally.doubled} doubled"
     )
 
@@ -41,7 +40,7 @@ def save(tally: Tally, path: Path) -> None:
     """Write the run as JSON, a line a kind of fault. Raises HomeError."""
     run = {
         "seed": tally.seed,
-        "events_per_second": RATE,
+        "events_per_second": tally.rate,
         "messages": tally.sent,
         "kills": tally.kills,
         "lost": tally.lost,

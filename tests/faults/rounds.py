@@ -25,11 +25,16 @@ from faults.site import PROCESSES, SERVERS, Compared, Site
 LONGEST_PAUSE = 2.0
 """Seconds of quiet, at most, before a fault: its moment is random."""
 
-SHORT: dict[str, list[Fault]] = {
-    "kills": [*map(killed, PROCESSES), two_killed(), killed_at_start()],
-    "others": [one_stopped(), copy_cut(), full_log_disk()],
-}
-"""Each kind once, by the name of what is compared together."""
+RATE = 2_000.0
+"""Events per second."""
+
+SHORT_RATE = 500.0
+
+SHORT: list[Fault] = [
+    *(*map(killed, PROCESSES), two_killed(), killed_at_start()),
+    *(one_stopped(), copy_cut(), full_log_disk()),
+]
+"""Each kind once."""
 
 LONG: dict[str, list[Fault]] = {
     "kills": 5 * [killed(name) for name in PROCESSES] + 3 * [two_killed()],
@@ -41,6 +46,7 @@ LONG: dict[str, list[Fault]] = {
     "cuts": 3 * [copy_cut()],
     "full disks": [*(2 * [full_disk(name) for name in SERVERS]), full_log_disk()],
 }
+"""By the name of what is compared together."""
 
 
 @dataclass
@@ -61,6 +67,7 @@ class Tally:
     """What a run came to so far."""
 
     seed: int
+    rate: float = RATE
     rows: dict[str, Row] = field(default_factory=dict)
     sent: int = 0
     """Messages, all of which Kafka has acknowledged."""
@@ -92,7 +99,9 @@ def inflict(
         fault.name: tally.rows.setdefault(fault.name, Row(fault.name))
         for fault in faults
     }
-    with Load(site.pipeline, site.random.getrandbits(64), tally.sent) as generated:
+    with Load(
+        site.pipeline, tally.rate, site.random.getrandbits(64), tally.sent
+    ) as generated:
         for fault in site.random.sample(faults, len(faults)):
             row = rows[fault.name]
             if fault.needs_disk and site.no_disks:

@@ -263,7 +263,7 @@ def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Pipeline) -> None:
         with psycopg.connect(
             pipeline.stack.database_url, autocommit=True
         ) as connection:
-            while not stop.is_set():
+            while not stop.wait(0.05):
                 for relation in relations:
                     connection.execute(f"select from {relation} limit 1".encode())
                     reads += 1

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -44,6 +45,9 @@ KEEPERS = (
     *("tls/server.key", "kafka/keystore.pem", "postgres/server.key"),
 )
 """The files of a home that hold passwords or the servers' key, all of mode 0600."""
+
+LOOKS = 5
+"""At a process's command line, a tenth of a second apart."""
 
 DATA = ("kafka/data", "postgres/data/base", "postgres/data/pg_wal")
 
@@ -108,13 +112,17 @@ class Site:
 def watched(site: Site) -> Iterator[None]:
     """Notes the command line of each process that is seen meanwhile."""
     seen: set[str] = set()
+    looks = Counter[int]()
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.1):
-            for process in psutil.process_iter():
-                with suppress(psutil.Error):
-                    seen.add(" ".join(process.cmdline()))
+            for pid in psutil.pids():
+                # Those of before, and then those of the program that it becomes
+                if looks[pid] < LOOKS:
+                    looks[pid] += 1
+                    with suppress(psutil.Error):
+                        seen.add(" ".join(psutil.Process(pid).cmdline()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -5,9 +5,9 @@ import os
 import re
 from pathlib import Path
 
+import pglast
 import pytest
 from forked_dbt import run_dbt
-from sqlfluff.core import FluffConfig, Linter
 
 from firstclick.deploy import PROJECT
 
@@ -37,10 +37,6 @@ RECURSION = re.compile(r"with mutually recursive \([^)]*\)\s+(\w+) \([^)]*\)")
 
 PASSWORD = "of-kafka"
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
-
-LITERAL = re.compile(r"'[^']*'")
-LONGEST_LITERAL = 100
-"""Longer ones are patterns: lexed for seconds, and of no interest to a parser."""
 
 
 @pytest.fixture(scope="module", params=TARGETS)
@@ -129,14 +125,10 @@ def test_decimals_are_read_as_risingwave_prints_them(
 
 def test_each_query_is_sql(compiled: tuple[str, dict[str, str]]) -> None:
     _, models = compiled
-    # Both engines' SQL is PostgreSQL's, in all that the models use of it
-    config = FluffConfig(overrides={"dialect": "postgres", "templater": "raw"})
-    linter = Linter(config=config)
     for name, text in models.items():
         if name not in PARTS_OF_STATEMENTS:
-            query = RECURSION.sub(r"with recursive \1", _without_patterns(text))
-            parsed = linter.parse_string(query + "\n")
-            assert not parsed.violations, (name, parsed.violations)
+            # Both engines' SQL is PostgreSQL's, in all that the models use of it
+            pglast.parse_sql(RECURSION.sub(r"with recursive \1", text))
 
 
 def test_kafkas_password_is_named_and_not_said(
@@ -165,9 +157,3 @@ def test_no_query_reads_the_time_of_a_statement_where_it_is_maintained(
         if name.startswith("last_hour_") or name == "earliest_clicks":
             asks = set(re.findall(r"\b\w*now\(\)", text))
             assert asks == {"mz_now()" if target == "materialize" else "now()"}
-
-
-def _without_patterns(text: str) -> str:
-    return LITERAL.sub(
-        lambda literal: literal[0] if len(literal[0]) < LONGEST_LITERAL else "''", text
-    )
