@@ -78,7 +78,8 @@ def test_a_talkative_process_fills_a_bounded_number_of_files(
         record=lambda line: as_record("cook", line),
     )
     running = Running.start("cook", command, tmp_path)
-    eventually(lambda: bool(running.tail) and "line 999" in running.tail[-1])
+    running.process.wait()
+    assert "line 999" in running.last_words()[-1]
     files = sorted(tmp_path.iterdir())
     assert len(files) == 1 + KEPT
     assert all(file.stat().st_size <= 2_000 for file in files)
