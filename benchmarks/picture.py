@@ -11,6 +11,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.aging import KEPT
 from benchmarks.findings import percentile
 from benchmarks.holding import TARGET
 from benchmarks.latency import TARGETS
@@ -35,9 +36,6 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "#ffffff",
     "legend.frameon": False,
 }
-RETENTION = 48
-"""Hours after which the first event expires."""
-
 BLUE, ORANGE, GREY = "#0969da", "#bc4c00", "#8c959f"
 
 
@@ -190,7 +188,7 @@ def _by_hour(
     for (name, values), color in zip(lines.items(), (BLUE, ORANGE, GREY), strict=False):
         hours = series["hours"][-len(values) :]
         axes.plot(hours, [value / unit for value in values], color=color, label=name)
-    axes.axvline(RETENTION, color=GREY, linestyle="--")
+    axes.axvline(KEPT, color=GREY, linestyle="--")
     axes.set_xlim(0)
     axes.set_ylim(0)
     axes.yaxis.set_major_formatter("{x:,g}")

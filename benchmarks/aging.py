@@ -1,0 +1,189 @@
+"""What a pipeline holds, hour by hour, and whether that grows with its age."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from benchmarks.findings import Section
+from benchmarks.stage import Stage
+from firstclick.embedded.topics import TOPICS
+
+KEPT = 48
+"""Hours that an event is kept."""
+SETTLED = 2
+"""Hours until deletions, vacuum and compaction are in step, once something expires."""
+TOMBSTONES = 24
+"""Hours that Kafka keeps a tombstone after it has compacted what it deletes."""
+
+TABLES = """
+select
+    relname,
+    n_tup_ins - n_tup_del,
+    n_dead_tup,
+    pg_table_size(relid),
+    pg_indexes_size(relid),
+    case when relname ~ '^raw_' then n_tup_ins else 0 end
+from pg_stat_user_tables
+where schemaname = current_schema()
+order by relname
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What there was at one moment."""
+
+    hour: float
+    """Since the first event, by the clock that runs fast."""
+    events: int
+    """Stored so far, expired ones included."""
+    rows: dict[str, int]
+    dead: dict[str, int]
+    """Rows that are yet to be cleared away."""
+    disk: dict[str, float]
+    memory: dict[str, float]
+    """Megabytes, as of the disk."""
+    cpu: dict[str, float]
+    """Seconds used so far."""
+    lag: int
+
+    def __str__(self) -> str:
+        return (
+            f"hour {self.hour:6.1f}: {sum(self.rows.values()):>10,} rows, "
+            f"{sum(self.disk.values()):>8,.0f} MB of disk, "
+            f"{sum(self.memory.values()):>6,.0f} MB of memory, lag {self.lag:,}"
+        )
+
+    @property
+    def spent(self) -> float:
+        """CPU seconds of Kafka, the connector and PostgreSQL."""
+        return sum(
+            seconds
+            for part, seconds in self.cpu.items()
+            if part in ("kafka", "connector")
+            or (part.startswith("PostgreSQL") and part != "PostgreSQL, bench")
+        )
+
+
+def sample(stage: Stage, hour: float, **others: int) -> Sample:
+    """Look at the stage, and at other processes by pid, that many hours on."""
+    tables = stage.database.execute(TABLES).fetchall()
+    names, live, dead, heap, indexes, stored = zip(*tables, strict=True)
+    home = stage.stack.home
+    return Sample(
+        hour=hour,
+        events=sum(stored),
+        rows=dict(zip(names, live, strict=True)),
+        dead=dict(zip(names, dead, strict=True)),
+        disk={
+            "tables": sum(heap) / 1e6,
+            "indexes": sum(indexes) / 1e6,
+            "WAL": _size(home / "postgres/data/pg_wal", "*"),
+            **{
+                # What compaction has replaced is there for a while
+                f"Kafka, {topic}": _size(home / "kafka/data", f"{topic}-*/*.log*")
+                for topic in TOPICS
+            },
+        },
+        memory=stage.megabytes(**others),
+        cpu=stage.cpu_seconds(**others),
+        lag=stage.lag().messages,
+    )
+
+
+def judge(section: Section, samples: list[Sample]) -> None:
+    """Add the samples, and for each measure whether it has stayed where it was."""
+    hours = [round(each.hour, 2) for each in samples]
+    cost = [
+        1e6 * (after.spent - before.spent) / max(after.events - before.events, 1)
+        for before, after in pairwise(samples)
+    ]
+    disk = _series([each.disk for each in samples])
+    memory = _series([each.memory for each in samples])
+    lag = [each.lag for each in samples]
+    section.series = {
+        "hours": hours,
+        "events": [each.events for each in samples],
+        "rows": _series([each.rows for each in samples]),
+        "dead_rows": _series([each.dead for each in samples]),
+        "disk_megabytes": disk,
+        "memory_megabytes": memory,
+        "cpu_microseconds_per_event": [round(value, 2) for value in cost],
+        "lag": lag,
+    }
+    section.add("hours", hours[-1], "h")
+    section.add("lag, median", median(lag), "messages")
+    topics = zip(*(disk[f"Kafka, {topic}"] for topic in TOPICS), strict=True)
+    for measure in (
+        Measure("rows", [sum(each.rows.values()) for each in samples], "", 3),
+        Measure("tables", disk["tables"], "MB", 5, max),
+        Measure("indexes", disk["indexes"], "MB", 5, max),
+        # Until it is as large as it may get, which is a setting, it is not used again
+        Measure("PostgreSQL's log", disk["WAL"], "MB", None, max),
+        Measure("Kafka", list(map(sum, topics)), "MB", 10, max, TOMBSTONES),
+        *(
+            Measure(f"memory of {name}", values, "MB", 10)
+            for name, values in memory.items()
+        ),
+        Measure("CPU an event", cost, "µs", 10),
+    ):
+        measure.add_to(section, hours)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that is to stay where it is."""
+
+    what: str
+    values: list[float]
+    """By the hour, of the last hours."""
+    unit: str
+    most: float | None
+    """Percent by which the later half may be above the earlier one. Where nothing
+    expired, it would be 25 for rows."""
+    of: Callable[[list[float]], float] = median
+    """What stands for a half; of what grows until it is cleared away, the most."""
+    later: float = 0
+    """Hours by which it settles after the first events expire."""
+
+    def add_to(self, section: Section, hours: list[float]) -> None:
+        """Add what it was from when it had settled, where that was long enough."""
+        since = KEPT + SETTLED + self.later
+        level = [
+            value
+            for hour, value in zip(hours[-len(self.values) :], self.values, strict=True)
+            if hour >= since
+        ]
+        if len(level) < 2:
+            return
+        middle = len(level) // 2
+        earlier, later = self.of(level[:middle]), self.of(level[middle:])
+        growth = 100 * (later / earlier - 1) if earlier else 0.0
+        section.add(f"{self.what}, from hour {since:g}", later, self.unit)
+        if self.most is not None:
+            section.add(
+                f"{self.what}, later half by the earlier",
+                growth,
+                "%",
+                target=f"≤ {self.most:g}",
+                met=growth <= self.most,
+            )
+
+
+def _size(directory: Path, pattern: str) -> float:
+    """Megabytes of the files, however much of that is on the disk yet."""
+    total = 0
+    for file in directory.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total / 1e6
+
+
+def _series(samples: list[Mapping[str, float]]) -> dict[str, list[float]]:
+    names = dict.fromkeys(name for sample in samples for name in sample)
+    return {
+        name: [round(sample.get(name, 0), 1) for sample in samples] for name in names
+    }
