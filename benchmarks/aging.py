@@ -15,6 +15,10 @@ KEPT = 48
 """Hours that an event is kept."""
 SETTLED = 2
 """Hours until deletions, vacuum and compaction are in step, once something expires."""
+MOST_LOG = 4_000
+"""Megabytes. It grows up to ``max_wal_size``, 3 GB, before its files are used again,
+and beyond where a checkpoint is late."""
+
 TOMBSTONES = 24
 """Hours that Kafka keeps a tombstone after it has compacted what it deletes."""
 
@@ -116,13 +120,19 @@ def judge(section: Section, samples: list[Sample]) -> None:
     }
     section.add("hours", hours[-1], "h")
     section.add("lag, median", median(lag), "messages")
+    log = max(disk["WAL"])
+    section.add(
+        "PostgreSQL's log, most",
+        log,
+        "MB",
+        target=f"≤ {MOST_LOG:,}",
+        met=log <= MOST_LOG,
+    )
     topics = zip(*(disk[f"Kafka, {topic}"] for topic in TOPICS), strict=True)
     for measure in (
         Measure("rows", [sum(each.rows.values()) for each in samples], "", 3),
         Measure("tables", disk["tables"], "MB", 5, max),
         Measure("indexes", disk["indexes"], "MB", 5, max),
-        # Until it is as large as it may get, which is a setting, it is not used again
-        Measure("PostgreSQL's log", disk["WAL"], "MB", None, max),
         Measure("Kafka", list(map(sum, topics)), "MB", 10, max, TOMBSTONES),
         *(
             Measure(f"memory of {name}", values, "MB", 10)
@@ -141,7 +151,7 @@ class Measure:
     values: list[float]
     """By the hour, of the last hours."""
     unit: str
-    most: float | None
+    most: float
     """Percent by which the later half may be above the earlier one. Where nothing
     expired, it would be 25 for rows."""
     of: Callable[[list[float]], float] = median
@@ -163,14 +173,13 @@ class Measure:
         earlier, later = self.of(level[:middle]), self.of(level[middle:])
         growth = 100 * (later / earlier - 1) if earlier else 0.0
         section.add(f"{self.what}, from hour {since:g}", later, self.unit)
-        if self.most is not None:
-            section.add(
-                f"{self.what}, later half by the earlier",
-                growth,
-                "%",
-                target=f"≤ {self.most:g}",
-                met=growth <= self.most,
-            )
+        section.add(
+            f"{self.what}, later half by the earlier",
+            growth,
+            "%",
+            target=f"≤ {self.most:g}",
+            met=growth <= self.most,
+        )
 
 
 def _size(directory: Path, pattern: str) -> float:

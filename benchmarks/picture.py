@@ -159,13 +159,11 @@ def _rows_by_hour(axes: Axes, series: dict[str, Any]) -> None:
 
 
 def _disk_by_hour(axes: Axes, series: dict[str, Any]) -> None:
-    axes.set_title("Megabytes on the disk")
+    axes.set_title("Megabytes on the disk, PostgreSQL's write-ahead log apart")
     disk = series["disk_megabytes"]
     tables = _total(disk, lambda name: name in ("tables", "indexes"))
     kafka = _total(disk, lambda name: name.startswith("Kafka"))
-    _by_hour(
-        axes, series, {"PostgreSQL": tables, "its log": disk["WAL"], "Kafka": kafka}
-    )
+    _by_hour(axes, series, {"PostgreSQL": tables, "Kafka": kafka})
 
 
 def _memory_by_hour(axes: Axes, series: dict[str, Any]) -> None:
