@@ -84,10 +84,18 @@ def fill(stack: Stack) -> int:
     for number, message in enumerate(islice(messages(time.time() - 3600, 1, 9), 3000)):
         found[message.topic, message.key] = (number, message.payload)
     with psycopg.connect(stack.database_url) as connection:
-        for (topic, key), (number, payload) in found.items():
+        for topic in ("clicks", "purchases"):
+            rows = [
+                (key, payload, number)
+                for (of, key), (number, payload) in found.items()
+                if of == topic
+            ]
             connection.execute(
-                f"insert into older.raw_{topic} values (%s, %s, 1000, %s, now())",  # type: ignore[arg-type]
-                [key, payload, number],
+                f"insert into older.raw_{topic}"  # type: ignore[arg-type]
+                " select key, payload, 1000, number, now()"
+                " from unnest(%s::bytea[], %s::bytea[], %s::bigint[])"
+                " as new (key, payload, number)",
+                [list(column) for column in zip(*rows, strict=True)],
             )
     return len(found)
 
