@@ -164,13 +164,7 @@ def expiry(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
     pipeline.settle()
     yield Outcome("before it expires", pipeline.differences())
     before = pipeline.snapshot(RETAINED)
-    stack = pipeline.stack
-    expire_once(
-        Place(
-            *(stack.database_url, stack.kafka, stack.schema_name, stack.topic_prefix),
-            target=pipeline.engine.name,
-        )
-    )
+    expire_once(Place.of(pipeline.stack, pipeline.engine.name))
     pipeline.settle()
     yield Outcome("expired", pipeline.differences())
     after_it = pipeline.snapshot(RETAINED)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
@@ -18,6 +19,9 @@ from firstclick.cluster import Cluster
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
 from firstclick.logs import configure
 from firstclick.settings import Settings
+
+if TYPE_CHECKING:
+    from firstclick.stack import Stack
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between attempts; doubled from one to the next."""
@@ -117,6 +121,14 @@ class Place:
     """The engine, as dbt's target is named."""
     metrics: Path | None = None
     """Where what is counted is left for the live page, if anywhere."""
+
+    @classmethod
+    def of(cls, stack: "Stack", target: str = "embedded") -> "Place":
+        """The servers of a stack, and the pipeline on them."""
+        return cls(
+            *(stack.database_url, stack.kafka, stack.schema_name, stack.topic_prefix),
+            target,
+        )
 
 
 @contextmanager

@@ -49,15 +49,6 @@ def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Pipeline
     pipeline.close()
 
 
-def place(stack: Stack) -> Place:
-    return Place(
-        stack.database_url,
-        stack.kafka,
-        stack.schema_name,
-        stack.topic_prefix,
-    )
-
-
 def insights(pipeline: Pipeline, since: datetime) -> dict[str, list[tuple[Any, ...]]]:
     return {
         insight: pipeline.query(
@@ -88,8 +79,8 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
     )
     assert clicks > 100 and purchases > 20
 
-    announced = expire_once(place(pipeline.stack), dry_run=True)
-    expired = expire_once(place(pipeline.stack))
+    announced = expire_once(Place.of(pipeline.stack), dry_run=True)
+    expired = expire_once(Place.of(pipeline.stack))
     assert announced.clicks >= clicks and announced.purchases >= purchases
     assert expired.clicks >= announced.clicks
     assert expired.purchases >= announced.purchases
@@ -112,7 +103,7 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
 
 
 def test_another_pass_finds_nothing_more(pipeline: Pipeline) -> None:
-    left = expire_once(place(pipeline.stack))
+    left = expire_once(Place.of(pipeline.stack))
     # A minute may have ended since: of 0.2 events a second it has a dozen
     assert left.clicks + left.purchases < 60
 
@@ -126,7 +117,7 @@ def test_a_message_without_a_key_goes_when_kafka_has_forgotten_it(
         " (null, 'old', 1000, 1, now() - interval '51 hours'),"
         " (null, 'new', 1000, 2, now() - interval '49 hours')"
     )
-    expire_once(place(pipeline.stack))
+    expire_once(Place.of(pipeline.stack))
     assert pipeline.query(
         "select kafka_offset from rejections where kafka_partition = 1000"
     ) == [(2,)]
@@ -143,7 +134,7 @@ def test_what_is_on_its_way_is_not_deleted_again_and_again(pipeline: Pipeline) -
     pace.begin()
     with (
         stoppable() as stop,
-        expirer(place(pipeline.stack), stop) as session,
+        expirer(Place.of(pipeline.stack), stop) as session,
     ):
         pace.marks["clicks"].append("old")
         assert not pace.waits(session.are_left(pace.marks))

@@ -157,15 +157,7 @@ class History(RuleBasedStateMachine):
     def expire(self) -> None:
         """What is older than two days goes, and nothing else."""
         kept = {name: self.kept(name) for name in ("stg_clicks", "stg_purchases")}
-        stack = self.pipeline.stack
-        expire_once(
-            Place(
-                stack.database_url,
-                stack.kafka,
-                stack.schema_name,
-                stack.topic_prefix,
-            )
-        )
+        expire_once(Place.of(self.pipeline.stack))
         self.settle()
         for name, rows in kept.items():
             assert sorted(self.pipeline.rows_of(name, oracle.COLUMNS[name])) == rows
