@@ -16,7 +16,7 @@ from psycopg import sql
 from firstclick.errors import ServerError, SettingsError
 from firstclick.settings import Settings
 from firstclick.topic import NotDelivered, Topic
-from firstclick.worker import Place, Stop, one_line
+from firstclick.worker import Place, one_line, stoppable
 
 TOPICS = ("clicks", "purchases")
 
@@ -61,7 +61,8 @@ def repair(place: Place, say: Callable[[str], None]) -> list[str]:
     for topic in stopped:
         say(f"{place.topic_prefix}{topic}: stopped by a message without a key")
         try:
-            Topic(place, topic, Stop()).send([(None, None)])
+            with stoppable() as stop:
+                Topic(place, topic, stop).send([(None, None)])
         except NotDelivered as error:
             raise ServerError(f"the source can't be healed: {error}") from error
         _await(place, topic)
