@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import localcontext
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -305,6 +306,7 @@ class Sample:
         return list(map(in_utc, self._connection.execute(query, parameters)))
 
 
+@cache
 def _variable(name: str) -> str:
     """A variable of the models, as the project has it."""
     project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
