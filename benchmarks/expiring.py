@@ -99,7 +99,7 @@ def expiring(quick: bool, say: Callable[[str], None]) -> Section:
         rmtree(home)
     events = hours * size * MOST_MESSAGES
     for way in ways:
-        name = type(way).__name__.lower()
+        name = way.name
         written, expired = (1e6 * sum(spent[-hours:]) / events for spent in way.seconds)
         section.add(f"{name}: written", written, "µs/event")
         section.add(f"{name}: expired", expired, "µs/event")
@@ -123,7 +123,8 @@ class Way(ABC):
         self.sizes: list[int] = []
         """Bytes, with indexes, after 48 hours and each that follows."""
         self._connection = connection
-        self._names = {"table": sql.Identifier(f"raw_{type(self).__name__.lower()}")}
+        self.name = type(self).__name__.lower()
+        self._names = {"table": sql.Identifier(f"raw_{self.name}")}
         self._hours: deque[set[bytes]] = deque()
         self._make()
 
@@ -164,15 +165,19 @@ class Way(ABC):
     def _expire(self, hour: int, keys: list[bytes]) -> None:
         """Delete what is of that hour, which is those keys."""
 
-    @abstractmethod
-    def _size(self) -> int: ...
+    def _size(self) -> int:
+        row = self._execute(SIZE, [self.name]).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def _upsert(self, rows: list[Row]) -> None:
         found = self._execute(EXISTING_KEYS, [[row[0] for row in rows]]).fetchall()
         existing = {key for (key,) in found}
         if existing:
             self._replace([row for row in rows if row[0] in existing])
-        rows = [row for row in rows if row[0] not in existing]
+        self._copy([row for row in rows if row[0] not in existing])
+
+    def _copy(self, rows: list[Row]) -> None:
         copy = sql.SQL(COPY).format(**self._names)
         with self._connection.cursor().copy(copy) as copying:
             copying.write(encode(rows))
@@ -205,9 +210,6 @@ class Deleted(Way):
             self._execute(DELETE, [keys[begin : begin + MOST_MESSAGES]])
         self._execute("vacuum {table}")
 
-    def _size(self) -> int:
-        return _bytes(self._execute(SIZE, [type(self).__name__.lower()]))
-
 
 class Dropped(Way):
     """A partition an hour, of Kafka's time."""
@@ -225,25 +227,14 @@ class Dropped(Way):
 
     def _replace(self, rows: list[Row]) -> None:
         self._execute(DELETE, [[row[0] for row in rows]])
-        copy = sql.SQL(COPY).format(**self._names)
-        with self._connection.cursor().copy(copy) as copying:
-            copying.write(encode(rows))
+        self._copy(rows)
 
     def _expire(self, hour: int, keys: list[bytes]) -> None:
         self._execute("drop table {partition}", partition=_partition(hour))
 
-    def _size(self) -> int:
-        return _bytes(self._execute(SIZE, ["dropped"]))
-
 
 def _partition(hour: int) -> sql.Identifier:
     return sql.Identifier(f"raw_dropped_{hour}")
-
-
-def _bytes(cursor: Cursor) -> int:
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _messages(random: Random) -> Iterator[Row]:

@@ -11,8 +11,7 @@ import oracle
 from benchmarks.findings import Section
 from benchmarks.stage import Stage
 from generator import Delivery
-
-NAMES = ("sources", "revenue", "categories", "payment_failures", "genders")
+from oracle.relations import INSIGHTS
 
 HOUR = timedelta(hours=1)
 
@@ -34,7 +33,7 @@ class Insights:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._remembered: Rows = {name: set() for name in NAMES}
+        self._remembered: Rows = {name: set() for name in INSIGHTS}
 
     def remember(self, now: datetime) -> None:
         """Keep those of the latest hour that is old enough."""
@@ -69,7 +68,7 @@ class Insights:
         )
         oldest = self._rows(since, since + HOUR)
         expected = self._expected(since, deliveries)
-        wrong = sum(len(expected[name] ^ oldest[name]) for name in NAMES)
+        wrong = sum(len(expected[name] ^ oldest[name]) for name in INSIGHTS)
         _add(section, "insights of the oldest hour", oldest)
         section.add(
             "other than the oracle's", wrong, "rows", target="none", met=not wrong
@@ -83,7 +82,7 @@ class Insights:
                     [since, until],
                 )
             )
-            for name in NAMES
+            for name in INSIGHTS
         }
 
     def _expected(self, since: datetime, deliveries: Iterable[Delivery]) -> Rows:
@@ -104,7 +103,7 @@ class Insights:
         found = oracle.relations(messages, self._reference(), until)
         return {
             name: {row for row in found[f"minute_{name}"] if since <= row[0] < until}
-            for name in NAMES
+            for name in INSIGHTS
         }
 
     def _reference(self) -> oracle.Reference:
