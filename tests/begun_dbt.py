@@ -5,11 +5,10 @@ seconds ahead of one that starts by itself.
 """
 
 import tempfile
-from pathlib import Path
 
 from dbt.cli.main import cli
 
-_PROJECT = Path(__file__).resolve().parent.parent
+from firstclick.deploy import PROJECT
 
 with tempfile.TemporaryDirectory() as directory:
     cli(
@@ -17,7 +16,7 @@ with tempfile.TemporaryDirectory() as directory:
             *("--quiet", "--log-level-file", "none", "parse", "--no-partial-parse"),
             # Its threads would not be there in what is forked off
             "--no-static-parser",
-            *("--project-dir", str(_PROJECT), "--profiles-dir", str(_PROJECT)),
+            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
             *("--target-path", directory, "--log-path", directory),
         ],
         standalone_mode=False,

@@ -31,8 +31,8 @@ RATE = 2_000.0
 SHORT_RATE = 500.0
 
 SHORT: list[Fault] = [
-    *(*map(killed, PROCESSES), two_killed(), killed_at_start()),
-    *(one_stopped(), copy_cut(), full_log_disk()),
+    *map(killed, PROCESSES),
+    *(two_killed(), killed_at_start(), one_stopped(), copy_cut(), full_log_disk()),
 ]
 """Each kind once."""
 
