@@ -1,5 +1,6 @@
 """How the stack does: processes, positions against Kafka's own, freshness."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +23,13 @@ from firstclick.settings import Settings
 from firstclick.stack import find
 
 _SILENT_SECONDS = 30
+_STALE_SECONDS = 30
+_LOOK_SECONDS = 2
+"""How long to watch whether a pipeline that is behind gets on."""
 _TIMEOUT = 10
+
+Positions = dict[tuple[str, int], int]
+"""The next offset of each topic and partition."""
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -130,7 +137,7 @@ def status(settings: Settings) -> Status:
     return found
 
 
-def _ask_kafka(state: State, found: Status) -> dict[tuple[str, int], int]:
+def _ask_kafka(state: State, found: Status) -> Positions:
     cluster = Cluster(state.bootstrap_servers or "", state.kafka_security)
     admin = Admin(cluster)
     client = admin.client
@@ -162,14 +169,12 @@ def _ask_kafka(state: State, found: Status) -> dict[tuple[str, int], int]:
         return {}
 
 
-def _ask_postgres(
-    state: State, found: Status, watermarks: dict[tuple[str, int], int]
-) -> None:
+def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
     assert state.database_url is not None
     given = conninfo_to_dict(state.database_url)
     found.postgres = f"{given.get('host')}:{given.get('port', 5432)}"
     schema = sql.Identifier(state.schema_name)
-    positions: dict[tuple[str, int], int] = {}
+    positions: Positions = {}
     try:
         with psycopg.connect(
             state.database_url, connect_timeout=_TIMEOUT
@@ -177,13 +182,15 @@ def _ask_postgres(
             if state.servers_only:
                 return
             connection.execute(sql.SQL("set local search_path to {}").format(schema))
-            silent = 0.0
-            for topic, partition, offset, seconds in connection.execute(
-                "select topic, kafka_partition, next_offset,"
-                " extract(epoch from now() - checked_at)::float8 from kafka_offsets"
-            ):
-                positions[topic, partition] = offset
-                silent = max(silent, seconds)
+            positions = _positions(connection)
+            silent = (
+                connection.cursor(row_factory=scalar_row)
+                .execute(
+                    "select extract(epoch from now() - min(checked_at))::float8"
+                    " from kafka_offsets"
+                )
+                .fetchone()
+            ) or 0.0
             found.topics = (
                 connection.cursor(row_factory=class_row(Topic))
                 .execute(
@@ -199,6 +206,18 @@ def _ask_postgres(
                 .execute("select count(*) from checkouts_changes")
                 .fetchone()
             )
+            behind = [
+                f"{topic.lag_messages:,} {topic.topic}"
+                for topic in found.topics
+                if topic.lag_messages and (topic.freshness_seconds or 0) > _STALE_SECONDS
+            ]
+            if behind:
+                time.sleep(_LOOK_SECONDS)
+                if _positions(connection) == positions:
+                    found.problems.append(
+                        f"the connector reads nothing, but is {' and '.join(behind)} "
+                        f"behind: see {found.home}/logs/connector.log"
+                    )
     except psycopg.Error as error:
         found.problems.append(f"PostgreSQL: {' '.join(str(error).split())}")
         return
@@ -213,6 +232,15 @@ def _ask_postgres(
         if watermark is not None:
             lag = max(0, watermark - (position or 0))
         found.partitions.append(Partition(*key, position, watermark, lag))
+
+
+def _positions(connection: psycopg.Connection) -> Positions:
+    return {
+        (topic, partition): offset
+        for topic, partition, offset in connection.execute(
+            "select topic, kafka_partition, next_offset from kafka_offsets"
+        )
+    }
 
 
 def show(found: Status, console: Console) -> None:

@@ -469,6 +469,13 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "[Data is not fresh](runbook.md#data-is-not-fresh).",
         ),
         Trouble(
+            "the connector reads nothing, but is",
+            "A message batch that can't be read, or a transaction that holds the lock "
+            "of the pipeline's writers.",
+            "`firstclick logs connector` names the batch, or who is waited for; see "
+            "[Data is not fresh](runbook.md#data-is-not-fresh).",
+        ),
+        Trouble(
             "Kafka does not answer on …: …",
             "Kafka does not run, or its address has changed.",
             "`firstclick logs kafka`, or see to the cluster.",

@@ -2,9 +2,14 @@
 
 import time
 
+import psutil
 import psycopg
+import pytest
+from pipeline import Pipeline
 from psycopg import sql
+from worker_world import eventually
 
+from firstclick import status as statuses
 from firstclick.deploy import Deployer
 from firstclick.home import Home
 from firstclick.settings import Settings
@@ -45,6 +50,46 @@ def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Stack) -> None:
     assert sum(part.in_kafka or 0 for part in found.partitions) >= sum(
         accepted.values()
     )
+
+
+def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
+    servers: Stack, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline(stack)
+    pipeline.settle()
+    offset = pipeline.ends("clicks")[0]
+    name = f"{stack.topic_prefix}clicks"
+    log = servers.home / "kafka" / "data" / f"{name}-0" / f"{0:020}.log"
+    message = b'{"click_id": "damaged"}'
+    state = find(stack.home)
+    assert state is not None
+    connector = psutil.Process(state.children["connector"].process.pid)
+    connector.suspend()
+    try:
+        # Kafka has answered what it was asked last
+        time.sleep(1)
+        pipeline.producer.produce(name, message, b"damaged", 0)
+        assert pipeline.producer.flush(10) == 0
+        with log.open("r+b") as file:
+            file.seek(log.read_bytes().rindex(message))
+            file.write(b"[")
+    finally:
+        connector.resume()
+    monkeypatch.setattr(statuses, "_STALE_SECONDS", 0.5)
+    eventually(
+        lambda: any(
+            problem.startswith("the connector reads nothing, but is 1 clicks behind")
+            for problem in _status(stack).problems
+        ),
+        "status says so",
+    )
+    pipeline.query(
+        "update kafka_offsets set next_offset = %s"
+        " where topic = 'clicks' and kafka_partition = 0 returning 1",
+        offset + 1,
+    )
+    eventually(lambda: _status(stack).healthy, "healthy again")
+    pipeline.close()
 
 
 def test_models_are_deployed_again_only_when_something_changed(stack: Stack) -> None:
