@@ -209,7 +209,8 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
             behind = [
                 f"{topic.lag_messages:,} {topic.topic}"
                 for topic in found.topics
-                if topic.lag_messages and (topic.freshness_seconds or 0) > _STALE_SECONDS
+                if topic.lag_messages
+                and (topic.freshness_seconds or 0) > _STALE_SECONDS
             ]
             if behind:
                 time.sleep(_LOOK_SECONDS)

@@ -4,7 +4,7 @@ It shares no code with the models, the connector or the generator, and only uses
 standard library.
 """
 
-from oracle.document import json_object
+from oracle.document import is_left_to_engines, json_object
 from oracle.relations import (
     COLUMNS,
     Checkout,
@@ -31,6 +31,7 @@ __all__ = [
     "checkout_messages",
     "first_click",
     "in_json",
+    "is_left_to_engines",
     "json_object",
     "latest",
     "momentary",

@@ -8,6 +8,12 @@ from typing import Any
 MOST_DIGITS = 131_072, 16_383
 """Before and after a number's point: more than that no engine holds."""
 
+DEEPEST, DIGITS = 100, 15
+"""Nesting, and significant digits of a number, that every engine holds."""
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_NUMBERS = re.compile(rb"\d[\d.]*")
 _ESCAPES = re.compile(
     r"\\(?:u[Dd][89ABab]..\\u[Dd][C-Fc-f]..|(?P<refused>u0000|u[Dd][89A-Fa-f]..)|.)"
 )
@@ -30,6 +36,20 @@ def json_object(payload: bytes) -> dict[str, Any] | None:
     if any(escape["refused"] for escape in _ESCAPES.finditer(text)):
         return None
     return document if isinstance(document, dict) else None
+
+
+def is_left_to_engines(payload: bytes) -> bool:
+    """Whether it holds more than every engine does, of which the contract lets one make
+    a rejection, or the nearest number: over 15 digits, or nesting deeper than 100."""
+    outline = _STRINGS.sub(b"", payload)
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(outline):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST or any(
+        len(digits.replace(b".", b"").strip(b"0")) > DIGITS
+        for digits in _NUMBERS.findall(outline)
+    )
 
 
 def _number(text: str) -> Decimal:

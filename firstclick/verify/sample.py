@@ -231,19 +231,22 @@ class Sample:
             seed=sql.Literal(self._seed),
             limit=sql.Literal(self._size),
         )
-        return [
+        messages = [
             oracle.Message(topic, _bytes(key), _bytes(payload), *place)
             for key, payload, *place in map(in_utc, self._connection.execute(query))
         ]
+        return [m for m in messages if not oracle.is_left_to_engines(m.value or b"")]
 
     def _reference(self, purchases: list[oracle.Message]) -> oracle.Reference:
         """The reference data that the purchases name."""
         documents = [oracle.json_object(m.value or b"") or {} for m in purchases]
         tables = []
         for table, columns in _REFERENCE.items():
-            named = {document.get(columns[0]) for document in documents}
-            ids = [value for value in named if isinstance(value, str)]
-            rows = self._rows(table, columns, columns[0], ids, schema=self._sources)
+            named = [document.get(columns[0]) for document in documents]
+            ids = {value for value in named if isinstance(value, str)}
+            rows = self._rows(
+                table, columns, columns[0], list(ids), schema=self._sources
+            )
             tables.append([dict(zip(columns, row, strict=True)) for row in rows])
         return oracle.Reference.of_rows(*tables)
 

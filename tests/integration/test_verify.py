@@ -159,7 +159,8 @@ def test_a_row_that_was_tampered_with_is_found_in_its_relation(
 def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Pipeline) -> None:
     pipeline.settle()
     with tampered(pipeline.stack, ALL_ROWS):
-        found = verified(pipeline.stack, sample=100)
+        # So many that a rejected one is among them
+        found = verified(pipeline.stack, sample=1_000)
     of_relation = differing(found.sampled)
     wrong = {"stg_clicks", "rejected_events", "checkouts", "minute_genders"}
     assert wrong <= set(of_relation)
@@ -232,6 +233,22 @@ def test_without_models_it_says_what_to_do(servers: Stack, tmp_path: Path) -> No
     [line] = result.stderr.splitlines()
     assert "schema nobodys" in line
     assert "firstclick up" in line
+
+
+def test_what_the_rules_do_not_settle_differs_from_nothing(pipeline: Pipeline) -> None:
+    """Nesting that PostgreSQL holds and Python doesn't; an id that is no text."""
+    ((event,),) = pipeline.query(
+        "select payload from raw_clicks inner join stg_clicks"
+        " on event_key = convert_to(click_id, 'UTF8') limit 1"
+    )
+    nested = b'{"more": ' + b"[" * 2_000 + b"]" * 2_000 + b", "
+    document = json.loads(event) | {"click_id": "nested"}
+    pipeline.send("clicks", b"nested", nested + json.dumps(document).encode()[1:])
+    pipeline.send("purchases", b"listed", b'{"user_id": [], "product_id": {}}')
+    pipeline.settle()
+    assert pipeline.query("select 1 from stg_clicks where click_id = 'nested'")
+    found = verified(pipeline.stack, sample=50_000)
+    assert differing(found.sampled) == differing(found.recomputed) == {}
 
 
 def test_a_message_is_the_same_however_many_processes_read(pipeline: Pipeline) -> None:

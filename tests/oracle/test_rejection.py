@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from sample_events import CLICK, PURCHASE
 
-from oracle import Click, Message, Purchase, Reference, relations, verdict
+from oracle import (
+    Click,
+    Message,
+    Purchase,
+    Reference,
+    is_left_to_engines,
+    relations,
+    verdict,
+)
 
 NOW = datetime(2026, 11, 23, 18, 4, 5, 123_000, tzinfo=UTC)
 KNOWN = Reference.of_rows(
@@ -141,6 +149,25 @@ def test_what_is_no_json_object_is_rejected_as_that(payload: bytes) -> None:
 )
 def test_fields_beyond_the_tables_are_ignored(text: str) -> None:
     assert isinstance(with_field("clicks", "more", text), Click)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        *(("1" * 15, False), ("1" * 16, True), ("1." + "0" * 20, False)),
+        *(("0." + "0" * 20 + "1", False), ("-0.1234567890123456e3", True)),
+        *(
+            ("1e400", False),
+            (f'"{"1" * 16}"', False),
+            (r'"\"[1111111111111111"', False),
+        ),
+        *(("[" * 99 + "]" * 99, False), ("[" * 100 + "]" * 100, True)),
+        *(('{"a":' * 100 + "1" + "}" * 100, True), ("[],{}," * 200 + "1", False)),
+        (f'"{"[" * 200}"', False),
+    ],
+)
+def test_what_not_every_engine_holds_is_left_to_them(text: str, left: bool) -> None:
+    assert is_left_to_engines(b'{"a": [], "b": ' + text.encode() + b"}") == left
 
 
 @pytest.mark.parametrize("topic", FIELDS)
