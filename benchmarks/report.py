@@ -41,7 +41,9 @@ def judged(name: str, measure: Callable[[Say], Section], output: Path) -> NoRetu
 def show(sections: Iterable[Section], console: Console) -> None:
     """Print a row a finding, and whether what was aimed at was met."""
     table = Table("", "measured", "", "target", "")
-    table.columns[0].no_wrap = True
+    # On a narrow terminal what was measured is wrapped, never the figure
+    for column in table.columns[1:]:
+        column.no_wrap = True
     table.columns[1].justify = "right"
     for section in sections:
         table.add_section()
@@ -59,9 +61,11 @@ def show(sections: Iterable[Section], console: Console) -> None:
 
 
 def number(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Three digits, or all before the point; of less than one, two that count."""
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
+    if abs(value) < 1:
+        return f"{value:.2g}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
