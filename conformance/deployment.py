@@ -60,12 +60,14 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
             )
         exits.enter_context(_schemas(database_url, settings))
         exits.enter_context(_topics(kafka, settings))
-        home = exits.enter_context(_home())
         if settings.target == "embedded":
+            home = exits.enter_context(_home())
             # The logs hold what is older than anything that is kept
             own = settings.model_copy(update={"home": home, "expire": False})
             stack = stacks.start(own, detach=False).stack
         else:
+            # Of dbt's files alone: nothing is started, so there is nothing to stop
+            home = Path(exits.enter_context(tempfile.TemporaryDirectory()))
             _dbt_build(settings, database_url, home)
             stack = Stack(
                 home,

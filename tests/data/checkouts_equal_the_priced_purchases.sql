@@ -41,14 +41,17 @@ select
     checkouts.profit as checkout_profit
 from priced
 full join checkouts on priced.purchase_id = checkouts.purchase_id
+-- In brackets, as Materialize takes what follows for a part of them
 where
     priced.purchase_id is null
     or checkouts.purchase_id is null
     or priced.purchase_time <> checkouts.purchase_time
-    or priced.gender is distinct from checkouts.gender
-    or priced.product_name is distinct from checkouts.product_name
-    or priced.category is distinct from checkouts.category
-    or priced.brand is distinct from checkouts.brand
-    or priced.total_cost is distinct from checkouts.total_cost
-    or (priced.total_cost - priced.shipping_cost) * priced.commission_rate
-    is distinct from checkouts.profit
+    or (priced.gender is distinct from checkouts.gender)
+    or (priced.product_name is distinct from checkouts.product_name)
+    or (priced.category is distinct from checkouts.category)
+    or (priced.brand is distinct from checkouts.brand)
+    or (priced.total_cost is distinct from checkouts.total_cost)
+    or (
+        (priced.total_cost - priced.shipping_cost) * priced.commission_rate
+        is distinct from checkouts.profit
+    )

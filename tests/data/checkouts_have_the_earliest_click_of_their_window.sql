@@ -25,8 +25,9 @@ left join lateral (
     order by clicks.click_time, clicks.click_id
     limit 1
 ) as first_clicks on true
+-- In brackets, as Materialize takes what follows for a part of them
 where
-    checkouts.click_id is distinct from first_clicks.click_id
-    or checkouts.click_at is distinct from first_clicks.click_at
-    or checkouts.source is distinct from first_clicks.source
-    or checkouts.click_time is distinct from first_clicks.click_time
+    (checkouts.click_id is distinct from first_clicks.click_id)
+    or (checkouts.click_at is distinct from first_clicks.click_at)
+    or (checkouts.source is distinct from first_clicks.source)
+    or (checkouts.click_time is distinct from first_clicks.click_time)
