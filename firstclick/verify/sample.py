@@ -22,6 +22,17 @@ _MINUTES = 10
 _MARGIN = timedelta(minutes=1)
 """Clicks so much outside a window are fetched too: where it ends, the oracle says."""
 
+_AT_ONCE = 500
+"""Purchases whose clicks one query looks up: by a scan, where there is no index."""
+
+_CANDIDATES = """
+select wanted.purchase_id, {columns}
+from (values {wanted}) as wanted (purchase_id, user_id, begins, ends)
+inner join {clicks} as clicks
+    on {same_user} and clicks.click_time between wanted.begins and wanted.ends
+"""
+_WANTED = "(%s::varchar, %s::varchar, %s::timestamptz, %s::timestamptz)"
+
 # By a digest, so that a seed gives the same sample of the same messages
 _SAMPLE = """
 select event_key, payload, kafka_time, kafka_partition, kafka_offset
@@ -29,6 +40,12 @@ from ({messages}) as messages
 order by md5(concat({seed}::text, '/', kafka_partition, '/', kafka_offset))
 limit {limit}
 """
+
+_ARRAYS: dict[str, LiteralString] = {
+    "kafka_offset": "bigint[]",
+    "minute": "timestamptz[]",
+}
+"""The type of an array of a column's values; of any other's it is of text."""
 
 _REFERENCE = {
     "users": ("user_id", "gender"),
@@ -57,8 +74,8 @@ class Engine:
     sources_suffix: str = ""
     """What follows the pipeline's schema in the name of that of sources and reference
     data."""
-    of_user: LiteralString = "user_id = %(user)s"
-    """Whether an event is a user's, in the form that an index serves."""
+    same_user: LiteralString = "clicks.user_id = wanted.user_id"
+    """Whether two rows are one user's, in the form that an index serves."""
 
 
 ENGINES = {
@@ -66,8 +83,8 @@ ENGINES = {
         begin=None,
         now="select now()",
         messages="select * from {raw}",
-        of_user="hashtextextended(user_id, 0) = hashtextextended(%(user)s, 0)"
-        " and user_id = %(user)s",
+        same_user="hashtextextended(clicks.user_id, 0)"
+        " = hashtextextended(wanted.user_id, 0) and clicks.user_id = wanted.user_id",
     ),
     "materialize": Engine(
         begin="begin",
@@ -124,8 +141,8 @@ def live_messages(engine: Engine, raw: sql.Identifier) -> sql.Composed:
 class Sample:
     """Takes samples within a transaction that the caller began.
 
-    Memory holds the sampled messages, of each topic so many as were asked for, and the
-    clicks of one user's window or the checkouts of one minute at a time.
+    Memory holds the sampled messages, of each topic so many as were asked for, and at a
+    time the clicks in the windows of some purchases, or the checkouts of one minute.
     """
 
     def __init__(
@@ -194,8 +211,7 @@ class Sample:
     ) -> Iterator[Finding]:
         window = self._window()
         firsts, checkouts = [], []
-        for purchase in purchases:
-            candidates = self._candidates(purchase, window)
+        for purchase, candidates in self._candidates(purchases, window):
             click = oracle.first_click(purchase, candidates, window)
             checkouts.append(checkout(purchase, click, reference))
             if click is not None:
@@ -251,19 +267,36 @@ class Sample:
         return oracle.Reference.of_rows(*tables)
 
     def _candidates(
-        self, purchase: oracle.Purchase, window: timedelta
-    ) -> Iterator[oracle.Click]:
-        for row in self._select(
-            "stg_clicks",
-            oracle.Click._fields,
-            self._engine.of_user + " and click_time between %(begin)s and %(end)s",
-            {
-                "user": purchase.user_id,
-                "begin": purchase.purchase_time - window - _MARGIN,
-                "end": purchase.purchase_time + _MARGIN,
-            },
-        ):
-            yield oracle.Click(*row)
+        self, purchases: list[oracle.Purchase], window: timedelta
+    ) -> Iterator[tuple[oracle.Purchase, list[oracle.Click]]]:
+        """Each purchase with its user's clicks in the window and around it."""
+        for at in range(0, len(purchases), _AT_ONCE):
+            chunk = purchases[at : at + _AT_ONCE]
+            query = sql.SQL(_CANDIDATES).format(
+                columns=sql.SQL(", ").join(
+                    sql.Identifier("clicks", name) for name in oracle.Click._fields
+                ),
+                wanted=sql.SQL(", ").join([sql.SQL(_WANTED)] * len(chunk)),
+                clicks=sql.Identifier(self._schema, "stg_clicks"),
+                same_user=sql.SQL(self._engine.same_user),
+            )
+            wanted = [
+                value
+                for purchase in chunk
+                for value in (
+                    purchase.purchase_id,
+                    purchase.user_id,
+                    purchase.purchase_time - window - _MARGIN,
+                    purchase.purchase_time + _MARGIN,
+                )
+            ]
+            found: dict[str, list[oracle.Click]] = {p.purchase_id: [] for p in chunk}
+            for purchase_id, *click in map(
+                in_utc, self._connection.execute(query, wanted)
+            ):
+                found[purchase_id].append(oracle.Click(*click))
+            for purchase in chunk:
+                yield purchase, found[purchase.purchase_id]
 
     def _window(self) -> timedelta:
         """The length of the attribution window, as the project has it."""
@@ -288,9 +321,10 @@ class Sample:
         values: list[Any],
         schema: str = "",
     ) -> list[Row]:
-        return self._select(
-            relation, columns, "{column} = any(%s)", [values], column, schema
-        )
+        # Said, as only PostgreSQL finds out what an array holds
+        of = _ARRAYS.get(column, "varchar[]")
+        condition: LiteralString = "{column} = any(%s::" + of + ")"
+        return self._select(relation, columns, condition, [values], column, schema)
 
     def _select(
         self,
