@@ -124,7 +124,11 @@ def status(
     """Show what runs, offsets, lag and freshness; exit 0 if healthy, else 1."""
     from firstclick import status as health
 
-    found = health.status(Settings.load())
+    settings = Settings.load()
+    if settings.target == "embedded":
+        found = health.status(settings)
+    else:
+        found = health.engine_status(settings, _place(settings))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:

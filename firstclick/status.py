@@ -17,10 +17,13 @@ from rich.text import Text
 
 from firstclick.cluster import Admin, Cluster
 from firstclick.embedded.topics import problems
+from firstclick.errors import ServerError
 from firstclick.home import State
 from firstclick.printable import printable
+from firstclick.repair import stopped_topics
 from firstclick.settings import Settings
 from firstclick.stack import find
+from firstclick.worker import Place
 
 _SILENT_SECONDS = 30
 _STALE_SECONDS = 30
@@ -85,6 +88,9 @@ class Status(msgspec.Struct):
 
     healthy: bool
     """Whether there are no problems; the exit status says the same."""
+    target: str
+    """The engine: `embedded`, `materialize` or `risingwave`. Of a streaming engine's
+    processes, and of how far it has read, nothing is known here."""
     home: str
     """The directory."""
     phase: str
@@ -112,11 +118,11 @@ def status(settings: Settings) -> Status:
     state = find(settings.home)
     if state is None:
         problem = f"nothing runs in {settings.home}: start it with `firstclick up`"
-        return Status(False, str(settings.home), "stopped", problems=[problem])
+        return Status(
+            *(False, settings.target, str(settings.home), "stopped"), problems=[problem]
+        )
     found = Status(
-        False,
-        str(settings.home),
-        state.phase,
+        *(False, settings.target, str(settings.home), state.phase),
         kafka=state.bootstrap_servers,
         processes=[
             Process(name, child.process.pid, child.running, child.restarts)
@@ -131,18 +137,53 @@ def status(settings: Settings) -> Status:
         for process in found.processes
         if not process.running
     ]
-    watermarks = _ask_kafka(state, found)
+    cluster = Cluster(state.bootstrap_servers or "", state.kafka_security)
+    watermarks = _ask_kafka(cluster, state.topic_prefix, found)
     _ask_postgres(state, found, watermarks)
     found.healthy = not found.problems
     return found
 
 
-def _ask_kafka(state: State, found: Status) -> Positions:
-    cluster = Cluster(state.bootstrap_servers or "", state.kafka_security)
+def engine_status(settings: Settings, place: Place) -> Status:
+    """Look at a streaming engine and its Kafka."""
+    found = Status(
+        *(False, place.target, str(settings.home), "ready"),
+        kafka=place.kafka.servers,
+        postgres=_address(place.database_url),
+    )
+    watermarks = _ask_kafka(place.kafka, place.topic_prefix, found)
+    found.partitions = [
+        Partition(*key, None, watermark, None)
+        for key, watermark in sorted(watermarks.items())
+    ]
+    try:
+        stopped = stopped_topics(place) if place.target == "materialize" else []
+        found.problems += [
+            f"{topic}: a message without a key has stopped it, and all that is derived "
+            "from it: run `firstclick repair`"
+            for topic in stopped
+        ]
+        if not stopped:
+            with psycopg.connect(
+                place.database_url, connect_timeout=_TIMEOUT
+            ) as connection:
+                found.topics = _health(connection, place.schema)
+    except (psycopg.Error, ServerError) as error:
+        found.problems.append(f"{place.target}: {' '.join(str(error).split())}")
+    found.healthy = not found.problems
+    return found
+
+
+def _address(database_url: str) -> str:
+    given = conninfo_to_dict(database_url)
+    return f"{given.get('host')}:{given.get('port', 5432)}"
+
+
+def _ask_kafka(cluster: Cluster, prefix: str, found: Status) -> Positions:
     admin = Admin(cluster)
     client = admin.client
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    names = {state.topic_prefix + topic: topic for topic in ("clicks", "purchases")}
+    names = {prefix + topic: topic for topic in ("clicks", "purchases")}
     try:
         topics = client.list_topics(timeout=_TIMEOUT).topics
         offsets = client.list_offsets(
@@ -156,7 +197,7 @@ def _ask_kafka(state: State, found: Status) -> Positions:
         )
         found.warnings += [
             f"topic {problem.topic} {problem.problem}"
-            for problem in problems(client, state.topic_prefix)
+            for problem in problems(client, prefix)
         ]
         return {
             (names[partition.topic], partition.partition): future.result().offset
@@ -171,8 +212,7 @@ def _ask_kafka(state: State, found: Status) -> Positions:
 
 def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
     assert state.database_url is not None
-    given = conninfo_to_dict(state.database_url)
-    found.postgres = f"{given.get('host')}:{given.get('port', 5432)}"
+    found.postgres = _address(state.database_url)
     schema = sql.Identifier(state.schema_name)
     positions: Positions = {}
     try:
@@ -191,16 +231,7 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
                 )
                 .fetchone()
             ) or 0.0
-            found.topics = (
-                connection.cursor(row_factory=class_row(Topic))
-                .execute(
-                    "select topic, accepted, rejected, newest_event_time,"
-                    " newest_kafka_time, lag_messages,"
-                    " freshness_seconds::float8 as freshness_seconds"
-                    " from pipeline_health order by topic"
-                )
-                .fetchall()
-            )
+            found.topics = _health(connection, state.schema_name)
             found.unpublished_checkouts = (
                 connection.cursor(row_factory=scalar_row)
                 .execute("select count(*) from checkouts_changes")
@@ -235,6 +266,15 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
         found.partitions.append(Partition(*key, position, watermark, lag))
 
 
+def _health(connection: psycopg.Connection, schema: str) -> list[Topic]:
+    query = sql.SQL(
+        "select topic, accepted, rejected, newest_event_time, newest_kafka_time,"
+        " lag_messages, freshness_seconds::float8 as freshness_seconds"
+        " from {}.pipeline_health order by topic"
+    ).format(sql.Identifier(schema))
+    return connection.cursor(row_factory=class_row(Topic)).execute(query).fetchall()
+
+
 def _positions(connection: psycopg.Connection) -> Positions:
     return {
         (topic, partition): offset
@@ -262,9 +302,12 @@ def show(found: Status, console: Console) -> None:
 def _heading(found: Status) -> Group:
     style = "bold green" if found.healthy else "bold red"
     word = "healthy" if found.healthy else "not healthy"
-    lines = [Text.assemble((word, style), f"  {found.phase} in {found.home}")]
+    embedded = found.target == "embedded"
+    where = f"{found.phase} in {found.home}" if embedded else f"on {found.target}"
+    lines = [Text.assemble((word, style), f"  {where}")]
     if found.kafka:
-        lines.append(Text(f"Kafka {found.kafka}  PostgreSQL {found.postgres or '?'}"))
+        engine = "PostgreSQL" if embedded else found.target.capitalize()
+        lines.append(Text(f"Kafka {found.kafka}  {engine} {found.postgres or '?'}"))
     return Group(*lines)
 
 

@@ -476,6 +476,13 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "[Data is not fresh](runbook.md#data-is-not-fresh).",
         ),
         Trouble(
+            "…: a message without a key has stopped it",
+            "Materialize's source is an error, and so is what comes of it. Kafka holds "
+            "what is sent meanwhile.",
+            "`firstclick repair`; see [A message without a "
+            "key](engines.md#a-message-without-a-key).",
+        ),
+        Trouble(
             "Kafka does not answer on …: …",
             "Kafka does not run, or its address has changed.",
             "`firstclick logs kafka`, or see to the cluster.",

@@ -103,8 +103,8 @@ def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
             found.append(
                 TopicProblem(
                     resource.name,
-                    "is not compacted, so messages without a key get in and are "
-                    "rejected rows: set cleanup.policy to compact,delete",
+                    "is not compacted, so messages without a key get in: set "
+                    "cleanup.policy to compact,delete",
                 )
             )
         if config["message.timestamp.type"].value != "LogAppendTime":

@@ -14,7 +14,8 @@ from firstclick.deploy import Deployer
 from firstclick.home import Home
 from firstclick.settings import Settings
 from firstclick.stack import Stack, find, running
-from firstclick.status import Status, status
+from firstclick.status import Status, engine_status, status
+from firstclick.worker import Place
 from generator import generate
 
 
@@ -90,6 +91,20 @@ def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
     )
     eventually(lambda: _status(stack).healthy, "healthy again")
     pipeline.close()
+
+
+@pytest.mark.parametrize("target", ["materialize", "risingwave"])
+def test_an_engine_that_does_not_answer_is_a_problem(
+    servers: Stack, target: str
+) -> None:
+    place = Place("postgresql://127.0.0.1:1/x", servers.kafka, "none", "", target)
+    found = engine_status(Settings.load(), place)
+    assert not found.healthy
+    (problem,) = found.problems
+    assert problem.startswith(f"{target}: ")
+    assert "127.0.0.1" in problem
+    assert found.partitions
+    assert all(partition.in_kafka is not None for partition in found.partitions)
 
 
 def test_models_are_deployed_again_only_when_something_changed(stack: Stack) -> None:
