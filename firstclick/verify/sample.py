@@ -331,7 +331,7 @@ class Sample:
         relation: str,
         columns: Sequence[str],
         condition: LiteralString,
-        parameters: list[Any] | dict[str, Any],
+        parameters: list[Any],
         column: str = "",
         schema: str = "",
     ) -> list[Row]:
