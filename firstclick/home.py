@@ -158,20 +158,25 @@ class Home:
                 self.path, "set FIRSTCLICK_HOME to a directory of your own"
             )
             for entry in self.path.iterdir():
-                if entry.is_symlink():
-                    raise HomeError(
-                        f"{entry} is a symbolic link, expected none in a home: put "
-                        "what it leads to in its place, or set FIRSTCLICK_HOME to "
-                        "another directory"
-                    )
-                # PostgreSQL's may be its own user's, who can get no further
-                if entry.name != "postgres":
-                    self._check_owner(entry, "see who put it there, and delete it")
-                if entry.suffix == ".password" and entry.stat().st_mode & 0o077:
-                    raise HomeError(
-                        f"{entry} can be read by others, expected mode 0600: run "
-                        f"`chmod 600 {entry}`, or delete it if others may know it"
-                    )
+                # What is replaced just now may be gone since it was listed
+                with contextlib.suppress(FileNotFoundError):
+                    self._check_entry(entry)
+
+    def _check_entry(self, entry: Path) -> None:
+        if entry.is_symlink():
+            raise HomeError(
+                f"{entry} is a symbolic link, expected none in a home: put "
+                "what it leads to in its place, or set FIRSTCLICK_HOME to "
+                "another directory"
+            )
+        # PostgreSQL's may be its own user's, who can get no further
+        if entry.name != "postgres":
+            self._check_owner(entry, "see who put it there, and delete it")
+        if entry.suffix == ".password" and entry.stat().st_mode & 0o077:
+            raise HomeError(
+                f"{entry} can be read by others, expected mode 0600: run "
+                f"`chmod 600 {entry}`, or delete it if others may know it"
+            )
 
     def _check_owner(self, path: Path, remedy: str) -> None:
         status = path.stat(follow_symlinks=False)

@@ -97,6 +97,15 @@ def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
         Home.open(home.path)
 
 
+def test_a_file_that_is_replaced_while_it_is_checked_is_none_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home.open(tmp_path / "home")
+    listed = [*home.path.iterdir(), home.path / "state.jsonq3x"]
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter(listed))
+    home.check()
+
+
 @pytest.mark.skipif(not ROOT, reason="only root can give a file away")
 def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     home = Home.open(tmp_path / "home")
