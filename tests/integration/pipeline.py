@@ -2,6 +2,10 @@
 
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -14,6 +18,7 @@ from worker_world import PATIENCE, eventually
 from firstclick.deploy import PROJECT, postgres_environment
 from firstclick.stack import Stack
 from firstclick.verify import Example, recompute, snapshot
+from generator import generate
 
 
 class Pipeline:
@@ -86,6 +91,25 @@ class Pipeline:
     def send(self, topic: str, key: bytes | None, payload: bytes | None) -> None:
         self.producer.produce(self.stack.topic_prefix + topic, payload, key)
         assert self.producer.flush(PATIENCE) == 0
+
+    @contextmanager
+    def flowing(self, rate: float, mess: float) -> Iterator[None]:
+        """The generator sends for as long as the block runs, clicks among it."""
+        stop = threading.Event()
+        with ThreadPoolExecutor() as pool:
+            produced = pool.submit(
+                generate,
+                self.stack.bootstrap_servers,
+                rate=rate,
+                duration=None,
+                mess=mess,
+                stop=stop,
+            )
+            try:
+                yield
+            finally:
+                stop.set()
+            assert produced.result().clicks > 0
 
     def differences(self) -> dict[str, list[Example]]:
         """Rows in which a relation differs from plain SQL over the raw tables."""

@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -109,22 +107,9 @@ def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
 
 
 def test_a_pipeline_under_load_equals_its_messages(pipeline: Pipeline) -> None:
-    stop = threading.Event()
-    with ThreadPoolExecutor() as pool:
-        produced = pool.submit(
-            generate,
-            pipeline.stack.bootstrap_servers,
-            rate=300,
-            duration=None,
-            mess=0.1,
-            stop=stop,
-        )
-        home = str(pipeline.stack.home)
-        try:
-            results = [run("--json", FIRSTCLICK_HOME=home) for _ in range(3)]
-        finally:
-            stop.set()
-        assert produced.result().clicks > 0
+    home = str(pipeline.stack.home)
+    with pipeline.flowing(rate=300, mess=0.1):
+        results = [run("--json", FIRSTCLICK_HOME=home) for _ in range(3)]
     moments = set()
     for result in results:
         assert (result.returncode, result.stderr) == (0, ""), result.stdout
