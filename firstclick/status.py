@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from firstclick.cluster import Admin, Cluster
+from firstclick.connector.tables import OFFSETS
 from firstclick.embedded.topics import problems
 from firstclick.errors import ServerError
 from firstclick.home import State
@@ -222,7 +223,7 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
             if state.servers_only:
                 return
             connection.execute(sql.SQL("set local search_path to {}").format(schema))
-            positions = _positions(connection)
+            positions = _positions(connection, schema)
             silent = (
                 connection.cursor(row_factory=scalar_row)
                 .execute(
@@ -245,7 +246,7 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
             ]
             if behind:
                 time.sleep(_LOOK_SECONDS)
-                if _positions(connection) == positions:
+                if _positions(connection, schema) == positions:
                     found.problems.append(
                         f"the connector reads nothing, but is {' and '.join(behind)} "
                         f"behind: see {found.home}/logs/connector.log"
@@ -275,11 +276,11 @@ def _health(connection: psycopg.Connection, schema: str) -> list[Topic]:
     return connection.cursor(row_factory=class_row(Topic)).execute(query).fetchall()
 
 
-def _positions(connection: psycopg.Connection) -> Positions:
+def _positions(connection: psycopg.Connection, schema: sql.Identifier) -> Positions:
     return {
         (topic, partition): offset
         for topic, partition, offset in connection.execute(
-            "select topic, kafka_partition, next_offset from kafka_offsets"
+            sql.SQL(OFFSETS).format(schema=schema)
         )
     }
 
