@@ -11,7 +11,7 @@ DELTAS = "macros/maintained_view/delta_sql.sql"
 PREPARATION = "macros/maintained_view/prepare_maintenance.sql"
 SINK = "macros/maintained_view/kafka_sink.sql"
 REASONS = "macros/rejection/rejection_reason.sql"
-CHECKS = "macros/rejection/field_checks.sql"
+KINDS = "macros/rejection/field_kinds.sql"
 LAST_HOUR = "macros/dialect/minutes_of_last_hour.sql"
 CARRY = "firstclick/connector/carry.py"
 BATCH = "firstclick/connector/batch.py"
@@ -63,6 +63,20 @@ EDITS = [
         FIRST_CLICKS,
         ">= purchases.purchase_time - interval",
         "> purchases.purchase_time - interval",
+        MODELS,
+    ),
+    Edit(
+        "a click at the newest purchase's millisecond makes no difference to it",
+        CHECKOUTS,
+        "changed.click_time <= (select",
+        "changed.click_time < (select",
+        MODELS,
+    ),
+    Edit(
+        "a click at the first's millisecond makes no difference",
+        CHECKOUTS,
+        "changed.click_time <= stored",
+        "changed.click_time < stored",
         MODELS,
     ),
     Edit(
@@ -139,36 +153,35 @@ EDITS = [
     Edit(
         "a success has a reason of failure",
         TYPED_PURCHASES,
-        "when reason is null and document ->> 'payment_status' = 'failure'",
+        "when reason is null and payment_status = 'failure'",
         "when reason is null",
         MODELS,
     ),
     Edit(
         "an empty text is a text",
-        CHECKS,
-        "jsonb_typeof(document->'{{ field }}') = 'string'"
-        " and document->>'{{ field }}' <> ''",
-        "jsonb_typeof(document->'{{ field }}') = 'string'",
+        KINDS,
+        "field ~ \" <> ''\"",
+        "field ~ ' is not null'",
         MODELS,
     ),
     Edit(
         "a million pieces are too many",
-        CHECKS,
-        "value between 1 and 1000000",
-        "value between 1 and 999999",
+        KINDS,
+        "between 1 and 1000000'",
+        "between 1 and 999999'",
         MODELS,
     ),
-    Edit("a discount may be all", CHECKS, "value < 1'", "value <= 1'", MODELS),
+    Edit("a discount may be all", KINDS, "' < 1'", "' <= 1'", MODELS),
     Edit(
         "shipping may not be free",
-        CHECKS,
-        "value >= 0 and value < 1000000",
-        "value > 0 and value < 1000000",
+        KINDS,
+        "' >= 0 and ' ~ field ~ ' < 1000000'",
+        "' > 0 and ' ~ field ~ ' < 1000000'",
         MODELS,
     ),
     Edit(
         "seven digits after the point are not too many",
-        "macros/dialect/is_decimal.sql",
+        "macros/dialect/decimal_value.sql",
         "places=6",
         "places=7",
         MODELS,
@@ -203,16 +216,16 @@ EDITS = [
     ),
     Edit(
         "1969 is a time",
-        "macros/dialect/is_time.sql",
-        "    and document->>'{{ field }}' >= '1970' collate \"C\"\n",
-        "",
+        KINDS,
+        "timestamptz '1970",
+        "timestamptz '1969",
         MODELS,
     ),
     Edit(
         "a time may be written in any way",
-        "macros/dialect/is_time.sql",
-        "then {{ event_time_text(time_of(field)) }} = document->>'{{ field }}'",
-        "then true",
+        KINDS,
+        'event_time_text(field) ~ " = document->>\'" ~ field ~ "\'"',
+        "field ~ ' is not null'",
         MODELS,
     ),
     Edit(

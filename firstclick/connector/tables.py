@@ -28,6 +28,7 @@ select kafka_partition, kafka_offset
 from {table}
 inner join unnest(%b::int4[], %b::int8[]) as new (kafka_partition, kafka_offset)
     using (kafka_partition, kafka_offset)
+where event_key is null
 """
 
 DELETE = "delete from {table} where event_key = any(%b)"

@@ -57,21 +57,21 @@ from kafka_offsets
 left join seen using (topic, kafka_partition)
 left join lateral (
     select extract(epoch from kafka_time)::float8 as kafka_time, count(*) as messages
-    from raw_clicks
+    from typed_clicks
     where
         kafka_offsets.topic = 'clicks'
-        and raw_clicks.kafka_partition = kafka_offsets.kafka_partition
-        and raw_clicks.kafka_offset >= seen.next_offset
-        and raw_clicks.kafka_offset < kafka_offsets.next_offset
+        and typed_clicks.kafka_partition = kafka_offsets.kafka_partition
+        and typed_clicks.kafka_offset >= seen.next_offset
+        and typed_clicks.kafka_offset < kafka_offsets.next_offset
     group by 1
     union all
     select extract(epoch from kafka_time)::float8 as kafka_time, count(*) as messages
-    from raw_purchases
+    from checked_purchases
     where
         kafka_offsets.topic = 'purchases'
-        and raw_purchases.kafka_partition = kafka_offsets.kafka_partition
-        and raw_purchases.kafka_offset >= seen.next_offset
-        and raw_purchases.kafka_offset < kafka_offsets.next_offset
+        and checked_purchases.kafka_partition = kafka_offsets.kafka_partition
+        and checked_purchases.kafka_offset >= seen.next_offset
+        and checked_purchases.kafka_offset < kafka_offsets.next_offset
     group by 1
 ) as fresh on true
 """

@@ -10,7 +10,7 @@
     kafka_partition integer not null,
     kafka_offset bigint not null,
     kafka_time timestamptz not null,
-    primary key (kafka_partition, kafka_offset)
+    exclude (kafka_partition with =, kafka_offset with =) where (event_key is null)
 {%- endmacro %}
 
 {#- Bytes can't fail to decode, and are what is stored of a rejected message. -#}

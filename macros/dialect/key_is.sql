@@ -1,16 +1,16 @@
-{#- Whether the message's key is the text of that field. -#}
-{% macro key_is(field) %}
-    {{- adapter.dispatch('key_is')(field) -}}
+{#- Whether the message's key is that text. -#}
+{% macro key_is(column) %}
+    {{- adapter.dispatch('key_is')(column) -}}
 {% endmacro %}
 
-{% macro postgres__key_is(field) -%}
-    event_key = convert_to(document->>'{{ field }}', 'UTF8')
+{% macro postgres__key_is(column) -%}
+    event_key = convert_to({{ column }}, 'UTF8')
 {%- endmacro %}
 
-{% macro materialize__key_is(field) -%}
-    {{ text_if_utf8('event_key') }} = document->>'{{ field }}'
+{% macro materialize__key_is(column) -%}
+    {{ text_if_utf8('event_key') }} = {{ column }}
 {%- endmacro %}
 
-{% macro risingwave__key_is(field) -%}
-    convert_from(event_key, 'utf8') = document->>'{{ field }}'
+{% macro risingwave__key_is(column) -%}
+    convert_from(event_key, 'utf8') = {{ column }}
 {%- endmacro %}

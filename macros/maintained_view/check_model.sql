@@ -71,6 +71,18 @@
             {% endfor %}
         {% endif %}
     {% endfor %}
+    {% set tables = [] %}
+    {% for table in expanded.reads %}
+        {% do tables.append(name_of_relation(table)) %}
+    {% endfor %}
+    {% for table in config.touched_if %}
+        {% if definition.kind != 'recompute' %}
+            {% do problems.append("touched_if goes with delta='recompute'") %}
+        {% endif %}
+        {% if table not in tables %}
+            {% do problems.append("touched_if names '" ~ table ~ "': expected a table that it reads, not a view of one") %}
+        {% endif %}
+    {% endfor %}
     {% if problems %}
         {% do exceptions.raise_compiler_error(definition.relation ~ ": " ~ problems | unique | join("; ")) %}
     {% endif %}

@@ -203,10 +203,10 @@
         definition.config.touched_by.get(way.path[0], [])) %}
     {% set changed_parent = way.sql.replace(table, changed) %}
     {% if not by %}
-        {{ keys_by_changed_row(keys, expanded.sql, table, changed) }}
+        {{ keys_by_changed_row(definition, expanded.sql, table, changed) }}
     {% elif by == definition.config['keys'] %}
         {% if way.joins %}
-            {{ keys_by_changed_row(keys, way.sql, table, changed) }}
+            {{ keys_by_changed_row(definition, way.sql, table, changed) }}
         {% else %}
     select distinct {{ keys }} from (
 {{ changed_parent }}
@@ -233,15 +233,22 @@
 {#- The SQL is run for one changed row at a time, so that each join starts from it; and
     without `order by … limit 1`, which says nothing of a single row but keeps PostgreSQL
     from turning a lateral join round. -#}
-{% macro keys_by_changed_row(keys, sql, table, changed) %}
+{% macro keys_by_changed_row(definition, sql, table, changed) %}
+    {% set keys = definition.config['keys'] %}
+    {% set condition = definition.config.touched_if.get(name_of_relation(table)) %}
     select distinct touched.*
     from {{ changed }} as changed
     cross join lateral (
-        select {{ keys }} from (
+        select {{ keys | join(', ') }} from (
 {{ modules.re.sub('order by[^()]*limit 1', '', sql.replace(table, '(select changed.*)')) }}
         ) as model
         offset 0
     ) as touched
+    {%- if condition %}
+    left join {{ definition.relation }} as stored on
+        {%- for key in keys %} stored.{{ key }} = touched.{{ key }}{{ ' and' if not loop.last }}{% endfor %}
+    where {{ condition }}
+    {%- endif %}
 {% endmacro %}
 
 

@@ -25,6 +25,7 @@
             'keys': maintained_list(config.get('keys', [])),
             'count': config.get('count', ''),
             'touched_by': config.get('touched_by', {}),
+            'touched_if': config.get('touched_if', {}),
             'indexes': config.get('indexed_on', []),
         },
     }, should_full_refresh()) %}

@@ -1,6 +1,6 @@
 {#- The first reason for which a message is rejected, null where there is none: no
     key, not a JSON object, each field in its order, the key, the future. Reads
-    event_key, document and kafka_time.
+    event_key, document, kafka_time and the field_values().
 
     fields: {field: kind}; the first is the event's id. -#}
 {% macro rejection_reason(fields, time) %}
@@ -9,10 +9,8 @@
         when event_key is null then 'no key'
         when (jsonb_typeof(document) = 'object') is not true then 'not a JSON object'
         {%- for field, kind in fields.items() %}
-        {%- set check = field_checks()[kind] %}
-        when (
-            {{ check.condition(field) | indent(12) }}
-        ) is not true
+        {%- set check = field_kinds(field)[kind] %}
+        when ({{ check.condition }}) is not true
             then case
                 when coalesce(jsonb_typeof(document->'{{ field }}'), 'null') = 'null'
                     then '{{ field }} is missing'
@@ -20,7 +18,7 @@
             end
         {%- endfor %}
         when ({{ key_is(id) }}) is not true then 'key differs from {{ id }}'
-        when {{ time_of(time) }} > kafka_time + interval '5 minutes'
+        when {{ time }} > kafka_time + interval '5 minutes'
             then '{{ time }} is in the future'
     end
 {%- endmacro %}

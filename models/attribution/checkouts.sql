@@ -1,3 +1,4 @@
+{#- A click later than every purchase, or than the purchase's first, leaves it as it is. -#}
 {{
     config(
         delta='recompute',
@@ -5,6 +6,12 @@
         touched_by={
             'stg_purchases': 'purchase_id',
             'purchase_first_clicks': 'purchase_id',
+        },
+        touched_if={
+            'typed_clicks':
+                'changed.click_time <= (select max(purchase_time) from '
+                ~ ref('stg_purchases') ~ ') and '
+                ~ '(changed.click_time <= stored.click_time) is not false',
         },
         indexed_on=['(purchase_time)'],
     )

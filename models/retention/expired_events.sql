@@ -4,19 +4,6 @@ with clicks as (
 
 purchases as (
     select * from {{ ref('checked_purchases') }}
-),
-
-rejected_events as (
-    select * from {{ ref('rejected_events') }}
-    where kafka_time < {{ retained_since() }}
-),
-
-click_messages as (
-    {{ latest_messages(ref('raw_clicks')) }}
-),
-
-purchase_messages as (
-    {{ latest_messages(ref('raw_purchases')) }}
 )
 
 select
@@ -41,31 +28,25 @@ where purchase_time < {{ retained_since() }}
 union all
 
 select
-    rejected_events.topic,
+    'clicks' as topic,
     null::text as event_id,
-    encode(messages.event_key, 'hex') as hexadecimal_key,
-    rejected_events.kafka_time as event_time
-from rejected_events
-inner join click_messages as messages
-    on
-        rejected_events.kafka_partition = messages.kafka_partition
-        and rejected_events.kafka_offset = messages.kafka_offset
+    encode(message_key, 'hex') as hexadecimal_key,
+    kafka_time as event_time
+from clicks
 where
-    rejected_events.topic = 'clicks'
-    and messages.event_key is not null
+    reason is not null
+    and message_key is not null
+    and kafka_time < {{ retained_since() }}
 
 union all
 
 select
-    rejected_events.topic,
+    'purchases' as topic,
     null::text as event_id,
-    encode(messages.event_key, 'hex') as hexadecimal_key,
-    rejected_events.kafka_time as event_time
-from rejected_events
-inner join purchase_messages as messages
-    on
-        rejected_events.kafka_partition = messages.kafka_partition
-        and rejected_events.kafka_offset = messages.kafka_offset
+    encode(message_key, 'hex') as hexadecimal_key,
+    kafka_time as event_time
+from purchases
 where
-    rejected_events.topic = 'purchases'
-    and messages.event_key is not null
+    reason is not null
+    and message_key is not null
+    and kafka_time < {{ retained_since() }}

@@ -8,6 +8,7 @@
             '(' ~ indexed_text('product_id') ~ ')',
             '(purchase_id)',
             '(purchase_time)',
+            '(kafka_time) where reason is not null',
         ],
     )
 }}
@@ -26,8 +27,8 @@ products as (
 
 checked as (
     select
-        purchases.event_key,
-        purchases.payload,
+        purchases.message_key,
+        purchases.message_value,
         case
             when purchases.reason is not null then purchases.reason
             when users.user_id is null then 'unknown user'
@@ -53,8 +54,9 @@ checked as (
 )
 
 select
-    case when reason is not null then event_key end as event_key,
-    case when reason is not null then payload end as payload,
+    case when reason is not null then {{ text_of('message_key') }} end as event_key,
+    case when reason is not null then {{ text_of('message_value') }} end as payload,
+    case when reason is not null then message_key end as message_key,
     reason,
     purchase_id,
     user_id,

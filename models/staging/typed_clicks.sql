@@ -5,41 +5,53 @@
         indexed_on=[
             '(' ~ indexed_text('user_id') ~ ', click_time)',
             '(click_time)',
+            '(kafka_time) where reason is not null',
         ],
     )
 }}
+
+{% set fields = {
+    'click_id': 'text',
+    'user_id': 'text',
+    'click_time': 'time',
+    'click_at': 'text',
+    'source': 'text',
+    'ip': 'text',
+} %}
 
 with messages as (
     {{ latest_messages(ref('raw_clicks')) }}
     {{ computed_once() }}
 ),
 
+valued as (
+    select
+        *,
+        {{ field_values(fields) | indent(4) }}
+    from messages
+    {{ computed_once() }}
+),
+
 checked as (
     select
         *,
-        {{ rejection_reason(time='click_time', fields={
-            'click_id': 'text',
-            'user_id': 'text',
-            'click_time': 'time',
-            'click_at': 'text',
-            'source': 'text',
-            'ip': 'text',
-        }) | indent(8) }} as reason
-    from messages
+        {{ rejection_reason(fields, time='click_time') | indent(8) }} as reason
+    from valued
     {{ computed_once() }}
 )
 
 select
     case when reason is not null then {{ text_of('event_key') }} end as event_key,
     case when reason is not null then {{ text_of('payload') }} end as payload,
+    case when reason is not null then event_key end as message_key,
     reason,
-    case when reason is null then document ->> 'click_id' end as click_id,
-    case when reason is null then document ->> 'user_id' end as user_id,
-    case when reason is null then document ->> 'click_at' end as click_at,
-    case when reason is null then document ->> 'source' end as source,
-    case when reason is null then document ->> 'ip' end as ip,
+    case when reason is null then click_id end as click_id,
+    case when reason is null then user_id end as user_id,
+    case when reason is null then click_at end as click_at,
+    case when reason is null then source end as source,
+    case when reason is null then ip end as ip,
     kafka_partition,
     kafka_offset,
     kafka_time,
-    case when reason is null then {{ time_of('click_time') }} end as click_time
+    case when reason is null then click_time end as click_time
 from checked

@@ -1,55 +1,58 @@
+{% set fields = {
+    'purchase_id': 'text',
+    'user_id': 'text',
+    'product_id': 'text',
+    'quantity': 'quantity',
+    'discount': 'discount',
+    'shipping_cost': 'shipping_cost',
+    'total_cost': 'total_cost',
+    'payment_method': 'text',
+    'payment_status': 'payment_status',
+    'description': 'text',
+    'purchase_time': 'time',
+} %}
+
 with messages as (
     {{ latest_messages(ref('raw_purchases')) }}
+    {{ computed_once() }}
+),
+
+valued as (
+    select
+        *,
+        {{ field_values(fields) | indent(4) }}
+    from messages
     {{ computed_once() }}
 ),
 
 checked as (
     select
         *,
-        {{ rejection_reason(time='purchase_time', fields={
-            'purchase_id': 'text',
-            'user_id': 'text',
-            'product_id': 'text',
-            'quantity': 'quantity',
-            'discount': 'discount',
-            'shipping_cost': 'shipping_cost',
-            'total_cost': 'total_cost',
-            'payment_method': 'text',
-            'payment_status': 'payment_status',
-            'description': 'text',
-            'purchase_time': 'time',
-        }) | indent(8) }} as reason
-    from messages
+        {{ rejection_reason(fields, time='purchase_time') | indent(8) }} as reason
+    from valued
     {{ computed_once() }}
 )
 
 select
     {{ text_of('event_key') }} as event_key,
     {{ text_of('payload') }} as payload,
+    event_key as message_key,
+    payload as message_value,
     reason,
-    case when reason is null then document ->> 'purchase_id' end as purchase_id,
-    case when reason is null then document ->> 'user_id' end as user_id,
-    case when reason is null then document ->> 'product_id' end as product_id,
-    case when reason is null then document ->> 'payment_method' end as payment_method,
-    case when reason is null then document ->> 'payment_status' end as payment_status,
+    case when reason is null then purchase_id end as purchase_id,
+    case when reason is null then user_id end as user_id,
+    case when reason is null then product_id end as product_id,
+    case when reason is null then payment_method end as payment_method,
+    case when reason is null then payment_status end as payment_status,
     case
-        when reason is null and document ->> 'payment_status' = 'failure'
-            then document ->> 'description'
+        when reason is null and payment_status = 'failure' then description
     end as failure_reason,
-    case
-        when reason is null then {{ decimal_of('quantity') }}::bigint
-    end as quantity,
-    case when reason is null then {{ decimal_of('discount') }} end as discount,
-    case
-        when reason is null then {{ decimal_of('shipping_cost') }}
-    end as shipping_cost,
-    case
-        when reason is null then {{ decimal_of('total_cost') }}
-    end as claimed_total_cost,
+    case when reason is null then quantity::bigint end as quantity,
+    case when reason is null then discount end as discount,
+    case when reason is null then shipping_cost end as shipping_cost,
+    case when reason is null then total_cost end as claimed_total_cost,
     kafka_partition,
     kafka_offset,
     kafka_time,
-    case
-        when reason is null then {{ time_of('purchase_time') }}
-    end as purchase_time
+    case when reason is null then purchase_time end as purchase_time
 from checked

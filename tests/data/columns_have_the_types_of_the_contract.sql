@@ -1,5 +1,5 @@
-{#- Ids and words are texts, counts bigint, money numeric, times timestamptz; in the
-    topic's messages all but the quantity are texts. -#}
+{#- Ids and words are texts, counts bigint, money numeric, times timestamptz, messages
+    in bytes; in the topic's messages all but the quantity are texts. -#}
 {{ config(enabled=target.name == 'embedded') }}
 -- depends_on: {{ ref('earliest_clicks') }}, {{ ref('checkouts_topic') }}
 -- depends_on: {{ ref('pipeline_health') }}, {{ ref('rejections') }}
@@ -24,6 +24,7 @@ with actual as (
             ) then 'bigint'
             when column_name = 'kafka_partition' then 'integer'
             when column_name = 'is_advertisement' then 'boolean'
+            when column_name in ('message_key', 'message_value') then 'bytea'
             when table_name = 'checkouts_topic' then 'text'
             when column_name in (
                 'discount', 'shipping_cost', 'claimed_total_cost', 'total_cost',

@@ -32,25 +32,31 @@ from {{ ref('checkouts') }} group by unit_price
 """A model that this version has no more, of a column that it has no more either."""
 
 EDITS = [
-    ("sources/kafka_offsets", "newest_kafka_time timestamptz,", ""),
+    ("models/sources/kafka_offsets.sql", "newest_kafka_time timestamptz,", ""),
     (
-        "staging/typed_clicks",
+        "models/staging/typed_clicks.sql",
         "    kafka_time,\n    case",
         "    kafka_time,\n    kafka_offset as number,\n    case",
     ),
     (
-        "attribution/checkouts",
+        "models/attribution/checkouts.sql",
         "        products.commission_rate,\n",
         "        products.commission_rate,\n        products.price,\n",
     ),
     (
-        "attribution/checkouts",
+        "models/attribution/checkouts.sql",
         "    priced.brand,\n",
         "    priced.price as unit_price,\n",
     ),
-    ("attribution/checkouts_topic", "    brand,\n", ""),
+    ("models/attribution/checkouts_topic.sql", "    brand,\n", ""),
+    (
+        "macros/dialect/kafka_source.sql",
+        "exclude (kafka_partition with =, kafka_offset with =)"
+        " where (event_key is null)",
+        "primary key (kafka_partition, kafka_offset)",
+    ),
 ]
-"""Of which model, what this version says and what the older one said."""
+"""Of which file, what this version says and what the older one said."""
 
 PROGRESS = """{% macro kafka_progress() %}
 select topic, null::timestamptz as newest_kafka_time, 0::bigint as lag_messages,
@@ -68,10 +74,10 @@ def older(tmp_path: Path) -> Path:
         shutil.copytree(PROJECT / part, tmp_path / part)
     for part in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT / part, tmp_path / part)
-    for model, now, then in EDITS:
-        file = tmp_path / "models" / f"{model}.sql"
+    for name, now, then in EDITS:
+        file = tmp_path / name
         text = file.read_text()
-        assert now in text, model
+        assert now in text, name
         file.write_text(text.replace(now, then))
     (tmp_path / "macros/dialect/kafka_progress.sql").write_text(PROGRESS)
     (tmp_path / "models/attribution/unit_prices.sql").write_text(GONE)
@@ -155,6 +161,12 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
         " + (select count(*) from raw_purchases)"
     ) == [(kept + sent.clicks + sent.purchases,)]
     assert pipeline.differences() == {}
+    assert pipeline.query(
+        "select conrelid::regclass::text, string_agg(contype, '' order by contype)"
+        " from pg_constraint where contype in ('p', 'u', 'x')"
+        " and conrelid in ('raw_clicks'::regclass, 'raw_purchases'::regclass)"
+        " group by 1 order by 1"
+    ) == [("raw_clicks", "ux"), ("raw_purchases", "ux")]
     # With all its triggers, which would else stop the stream
     assert pipeline.query("select to_regclass('unit_prices')") == [(None,)]
     assert pipeline.query("select count(*) > 0 from checkouts where brand is null") == [

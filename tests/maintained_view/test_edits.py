@@ -193,6 +193,10 @@ WRONG = {
         "{{ config(delta='recompute', keys='sale_id', touched_by={'shop': 'x'}) }}",
         "touched_by names 'shop', which it doesn't read",
     ),
+    "touched_if": (
+        "{{ config(delta='recompute', keys='sale_id', touched_if={'shops': 'true'}) }}",
+        "touched_if names 'shops': expected a table that it reads",
+    ),
     "touched_column": (
         "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'sale_id'}) }}"
         " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"

@@ -1,4 +1,11 @@
-{{ config(delta='recompute', keys='sale_id', touched_by={'sale_details': 'sale_id'}) }}
+{{
+    config(
+        delta='recompute',
+        keys='sale_id',
+        touched_by={'sale_details': 'sale_id'},
+        touched_if={'returns': '(changed.refund >= stored.refund) is not false'},
+    )
+}}
 
 with details as (
     select * from {{ ref('sale_details') }}
