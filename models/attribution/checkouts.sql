@@ -1,4 +1,4 @@
-{#- A click later than every purchase, or than the purchase's first, leaves it as it is. -#}
+{#- A click later than every purchase, or than a purchase's first, changes nothing. -#}
 {{
     config(
         delta='recompute',
