@@ -31,6 +31,7 @@ class Name(StrEnum):
     FLAT = auto()
     PSQL = auto()
     PANELS = auto()
+    PAGE = auto()
 
 
 def bench(
@@ -63,13 +64,14 @@ def bench(
         ):
             if name in wanted:
                 done.append(measure(quick, say))
-        if wanted & {Name.FLAT, Name.PSQL, Name.PANELS}:
+        if wanted & {Name.FLAT, Name.PSQL, Name.PANELS, Name.PAGE}:
             done += flat_and_questions(
                 quick,
                 say,
                 flat=Name.FLAT in wanted,
                 psql=Name.PSQL in wanted,
                 panels=Name.PANELS in wanted,
+                page=Name.PAGE in wanted,
             )
     finally:
         if done:

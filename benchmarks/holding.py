@@ -8,6 +8,7 @@ from statistics import linear_regression, median
 from psycopg import sql
 
 from benchmarks.findings import Section, percentile
+from benchmarks.painting import paint
 from benchmarks.panels import ask_panels
 from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged, used_between
@@ -35,7 +36,13 @@ TARGET = 0.010
 
 
 def flat_and_questions(
-    quick: bool, say: Callable[[str], None], *, flat: bool, psql: bool, panels: bool
+    quick: bool,
+    say: Callable[[str], None],
+    *,
+    flat: bool,
+    psql: bool,
+    panels: bool,
+    page: bool,
 ) -> Iterator[Section]:
     """Fill a fresh stack with the past hour at 1,000 events/s, then ask.
 
@@ -50,6 +57,8 @@ def flat_and_questions(
     of the minute: plain statements, as psql sends them, timed until all rows are here.
 
     panels: likewise the query of each of the dashboards' panels, 60 times in a minute.
+
+    page: a browser visits the live page, 10 times for each dashboard.
     """
     minutes, chunk = (3, CHUNK // 5) if quick else (60, CHUNK)
     with staged() as stage:
@@ -61,6 +70,8 @@ def flat_and_questions(
             yield _ask(stage, 40 if quick else 200, 10 if quick else 120, say)
         if panels:
             yield ask_panels(stage, 10 if quick else 60, 10 if quick else 60, say)
+        if page:
+            yield paint(stage, 2 if quick else 10, say)
 
 
 def _fill(

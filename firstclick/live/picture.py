@@ -8,7 +8,6 @@ installed the pictures are set in it.
 
 import io
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -30,7 +29,8 @@ from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from firstclick import stack as stacks
-from firstclick.errors import FirstClickError, ServerError
+from firstclick.errors import FirstClickError
+from firstclick.live.chromium import need_chromium
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 from generator import SEEDS, Product, Shop, User, deliveries, read_rows
@@ -64,12 +64,8 @@ _FONTS = """<?xml version="1.0"?>
 def main() -> int:
     """Take the pictures; returns the exit status."""
     directory = Path(sys.argv[1])
-    chromium = next(
-        filter(None, map(shutil.which, ("chromium", "google-chrome"))), None
-    )
     try:
-        if chromium is None:
-            raise ServerError("no chromium on PATH, expected one: apt install chromium")
+        chromium = need_chromium()
         settings = Settings.load()
         with (
             stacks.up(settings.alone(settings.home)) as started,

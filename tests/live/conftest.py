@@ -1,6 +1,5 @@
 """A shop's pipeline with servers of its own to kill, its live page, and a browser."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,14 +14,12 @@ from pipeline import Pipeline
 from playwright.sync_api import Browser, sync_playwright
 
 from firstclick import stack as stacks
+from firstclick.live.chromium import find_chromium
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 from generator import generate
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    None,
-)
+CHROMIUM = find_chromium()
 
 
 @pytest.fixture(scope="session")
