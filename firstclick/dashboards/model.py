@@ -112,7 +112,7 @@ class Stacking(_Part):
 class LinesCustom(_Part):
     """`insert_nulls`: the line is broken where points are further apart, in ms."""
 
-    draw_style: Literal["line"]
+    draw_style: Literal["line", "bars"]
     line_interpolation: Literal["linear"]
     line_width: int
     fill_opacity: Annotated[int, Meta(ge=0, le=100)]

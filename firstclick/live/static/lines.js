@@ -1,4 +1,4 @@
-/** A time series panel: a line each series. */
+/** A time series panel: a line each series, or bars. */
 
 import { Chart, tip } from "./chart.js";
 import { faded } from "./colours.js";
@@ -117,16 +117,32 @@ function tick(time) {
 }
 
 function drawn(line, colour, times) {
-  const { lineWidth, fillOpacity, insertNulls, stacking } = line.config.custom;
-  const area = { origin: "start", color: gradient(colour, fillOpacity / 100) };
+  const { drawStyle, stacking } = line.config.custom;
   return {
     id: line.name,
     name: line.label,
+    stack: stacking.mode === "normal" ? stacking.group : undefined,
+    emphasis: { disabled: true },
+    ...(drawStyle === "bars" ? bars(line, colour, times) : path(line, colour, times)),
+  };
+}
+
+function bars(line, colour, times) {
+  return {
+    type: "bar",
+    data: given(line.values, times),
+    barMaxWidth: 14,
+    itemStyle: { color: faded(colour, line.config.custom.fillOpacity / 100) },
+  };
+}
+
+function path(line, colour, times) {
+  const { lineWidth, fillOpacity, insertNulls } = line.config.custom;
+  const area = { origin: "start", color: gradient(colour, fillOpacity / 100) };
+  return {
     type: "line",
     data: points(line.values, times, insertNulls),
-    stack: stacking.mode === "normal" ? stacking.group : undefined,
     symbolSize: 2 * lineWidth + 1,
-    emphasis: { disabled: true },
     lineStyle: { width: lineWidth, color: colour, join: "round" },
     itemStyle: { color: colour },
     areaStyle: fillOpacity === 0 ? undefined : area,
@@ -142,14 +158,19 @@ function gradient(colour, opacity) {
   return { type: "linear", x: 0, y: 0, x2: 0, y2: 1, colorStops: stops };
 }
 
-/** The line's points, broken where two are too far apart; lonely ones are dots. */
-function points(values, times, gap) {
-  const known = times
+/** The points at which there is a value. */
+function given(values, times) {
+  return times
     .map((time, at) => [time, values[at] ?? null])
     .filter(([, value]) => value !== null);
-  return known.flatMap((point, at) => {
-    const before = at > 0 && point[0] - known[at - 1][0] <= gap;
-    const after = at < known.length - 1 && known[at + 1][0] - point[0] <= gap;
+}
+
+/** The line's points, broken where two are too far apart; lonely ones are dots. */
+function points(values, times, gap) {
+  const found = given(values, times);
+  return found.flatMap((point, at) => {
+    const before = at > 0 && point[0] - found[at - 1][0] <= gap;
+    const after = at < found.length - 1 && found[at + 1][0] - point[0] <= gap;
     const dot = { value: point, symbol: before || after ? "none" : "circle" };
     return before || at === 0 ? [dot] : [{ value: [point[0] - 1, null] }, dot];
   });
