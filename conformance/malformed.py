@@ -15,6 +15,7 @@ DOCUMENTS: list[bytes] = [
     *(b"", b" ", b"\0", b"null", b"true", b"0", b'"{}"', b"[]", b"[{}]", b"click!"),
     *(b"{}", b" {} ", b"\r\n\t{}", b"{}{}", b"{},", b"{} x", b"{", b"}", b"{}\0"),
     *(b"\xef\xbb\xbf{}", b"\x0b{}", b"\x0c{}", b"\xc2\xa0{}", b"\xe2\x80\xa8{}"),
+    *(b"{}\x0b", b"{}\xc2\xa0"),
     *("{}".encode("utf-16"), "{}".encode("utf-16-le"), "{}".encode("utf-32")),
     *(b"{'a': 1}", b"{a: 1}", b'{"a": 1,}', b'{"a"}', b'{"a":}', b"{,}", b'{"a" 1}'),
     *(b"{1: 1}", b"{null: 1}", b"{/**/}", b"{} // ", b"# {}", b"<click/>"),

@@ -217,8 +217,8 @@ EDITS = [
     Edit(
         "1969 is a time",
         KINDS,
-        "timestamptz '1970",
-        "timestamptz '1969",
+        "between '1970",
+        "between '1969",
         MODELS,
     ),
     Edit(

@@ -26,16 +26,21 @@
     where mz_schemas.name = '{{ target.schema }}'
 {%- endmacro %}
 
+{#- rw_relations has them too, but is a view, of which there may be no other view. -#}
 {% macro risingwave__relation_sizes() -%}
     select
-        rw_relations.name as relation,
+        relations.name as relation,
         rw_table_stats.total_key_count::bigint as row_count,
         (rw_table_stats.total_key_size + rw_table_stats.total_value_size)::bigint
             as bytes
     from rw_catalog.rw_table_stats
-    inner join rw_catalog.rw_relations
-        on rw_table_stats.id = rw_relations.id
+    inner join (
+        select id, name, schema_id from rw_catalog.rw_tables
+        union all
+        select id, name, schema_id from rw_catalog.rw_materialized_views
+    ) as relations
+        on rw_table_stats.id = relations.id
     inner join rw_catalog.rw_schemas
-        on rw_relations.schema_id = rw_schemas.id
+        on relations.schema_id = rw_schemas.id
     where rw_schemas.name = '{{ target.schema }}'
 {%- endmacro %}

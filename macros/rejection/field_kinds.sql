@@ -11,8 +11,8 @@
             'expected': 'a time',
             'value': time_value(field),
             'condition': event_time_text(field) ~ " = document->>'" ~ field ~ "'"
-                ~ ' and ' ~ field ~ " between timestamptz '1970-01-01 00:00:00+00'"
-                ~ " and timestamptz '9999-12-31 23:59:59.999+00'",
+                ~ ' and ' ~ field ~ " between '1970-01-01 00:00:00+00'::timestamptz"
+                ~ " and '9999-12-31 23:59:59.999+00'::timestamptz",
         },
         'quantity': {
             'expected': 'a whole number from 1 to 1000000',
