@@ -1,5 +1,5 @@
 {#- Raises a compiler error, which names the model, where its config can't keep it. -#}
-{% macro check_model(definition, expanded, columns) %}
+{% macro check_model(definition, expanded, columns, stand_ins) %}
     {% set config = definition.config %}
     {% set names = columns | map(attribute='name') | list %}
     {% set kinds = ['map', 'recompute', 'accumulate'] %}
@@ -36,7 +36,8 @@
         {% if origins | length != 1 %}
             {% do problems.append("delta='map' with touched_by reads " ~ origins | length ~ " relations that are not in it: expected one, of which each row is a row's origin") %}
         {% else %}
-            {% set there = columns_of_relation(origins[0]) | map(attribute='name') | list %}
+            {% set there = columns_of_query(
+                'select * from ' ~ stand_ins.get(origins[0], origins[0])) | map(attribute='name') | list %}
             {% for key in config['keys'] if key not in there %}
                 {% do problems.append("the key '" ~ key ~ "' is no column of " ~ origins[0] ~ ", whose rows are looked up by it") %}
             {% endfor %}
@@ -65,7 +66,8 @@
         {% if parent not in parents %}
             {% do problems.append("touched_by names '" ~ parent ~ "', which it doesn't read") %}
         {% else %}
-            {% set there = columns_of_relation(parents[parent]) | map(attribute='name') | list %}
+            {% set there = columns_of_query(
+                'select * from ' ~ stand_ins.get(parents[parent], parents[parent])) | map(attribute='name') | list %}
             {% for column in maintained_list(by) if column not in names or column not in there %}
                 {% do problems.append("touched_by names the column '" ~ column ~ "': expected one that both it and '" ~ parent ~ "' have") %}
             {% endfor %}

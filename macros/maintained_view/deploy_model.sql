@@ -5,42 +5,22 @@
 {% macro deploy_model(definition, refresh=false) %}
     {% set models = deployed_models() %}
     {% set deployed = models.get(definition.relation) %}
-    {% set expanded = expanded_model(definition, models) %}
-    {% set exists = run_query(
-        "select to_regclass('" ~ definition.relation ~ "') is not null as it"
-    ).rows[0]['it'] %}
-    {% set hash = local_md5(
-        definition.kind ~ expanded.sql ~ definition.config['keys'] | string) %}
-    {% set same = exists and deployed and deployed.rows_hash == hash and not refresh %}
-
-    {% set columns = columns_of_relation(definition.relation) if same
-        else columns_of_query(expanded.sql) %}
-    {% set triggers = {'functions': {}, 'triggers': {}} %}
-    {% if definition.kind != 'view' %}
-        {% do check_model(definition, expanded, columns) %}
-        {% set triggers = maintaining_triggers(definition, expanded, columns, models) %}
-    {% endif %}
-    {% set triggers_hash = local_md5(triggers | string ~ definition.config.indexes | string) %}
-    {% set in_place = triggers_are_in_place(triggers.triggers) %}
-    {% if same and in_place and deployed.triggers_hash == triggers_hash %}
+    {% set plan = planned_model(definition, models, deployed, refresh) %}
+    {% if plan.is_deployed %}
         {{ return('unchanged') }}
     {% endif %}
+    {% set expanded, columns = plan.expanded, plan.columns %}
 
-    {% for table in triggers.triggers %}
-        {% do run_query('lock table ' ~ table ~ ' in share row exclusive mode') %}
-    {% endfor %}
+    {% do hold_writers(plan) %}
     {% set outcome = namespace(word='updated') %}
-    {% if not exists %}
-        {% do create_relation(definition.relation, definition, expanded, columns) %}
+    {% if not plan.exists %}
+        {% do create_relation(definition.relation, definition, expanded.sql, columns) %}
         {% set outcome.word = 'created' %}
     {% elif columns != columns_of_relation(definition.relation)
         or (deployed and deployed.config['keys'] != definition.config['keys']) %}
-        {% set successor = api.Relation.create(
-            database=this.database, schema=this.schema,
-            identifier=name_of_relation(definition.relation) ~ '__new').render() %}
-        {% do create_relation(successor, definition, expanded, columns) %}
-        {% do run_query("select " ~ maintenance_schema() ~ ".put_in_place('"
-            ~ definition.relation ~ "', '" ~ successor ~ "')") %}
+        {% set successor = successor_of(definition.relation) %}
+        {% do create_relation(successor, definition, expanded.sql, columns) %}
+        {% do put_in_place({definition.relation: successor}) %}
         {% set outcome.word = 'rebuilt' %}
     {% elif definition.kind == 'view' %}
         {#- Where only what it reads has changed, the view itself stays: to lock two
@@ -50,14 +30,16 @@
                 'create or replace view ' ~ definition.relation ~ ' as\n' ~ definition.sql) %}
         {% endif %}
     {% else %}
-        {% do create_indexes_of(definition.relation, definition, columns) %}
-        {% if not same or not in_place %}
+        {% do run_all(create_indexes_of(definition.relation, definition, columns)) %}
+        {% if not plan.has_its_rows %}
             {% do run_query(replace_rows(definition, expanded, columns)) %}
         {% endif %}
     {% endif %}
-    {% do install_triggers(triggers, deployed) %}
-    {% do run_query(remember_model(
-        definition, models, triggers.functions.keys() | list, hash, triggers_hash)) %}
+    {% do install_triggers(plan.triggers) %}
+    {% do drop_stale_triggers(
+        deployed.functions if deployed else [],
+        plan.triggers.functions, names_of_triggers(plan.triggers)) %}
+    {% do run_query(remember_model(definition, models, plan)) %}
 
     {#- Changed rows have gone through the triggers; a changed view, and changed
         columns, are carried to the readers here. -#}
@@ -70,8 +52,91 @@
 {% endmacro %}
 
 
+{#- What the model is to be beside what is deployed. Of its relations, `stand_ins` has
+    those whose rows and columns are to be read elsewhere until the transaction ends. -#}
+{% macro planned_model(definition, models, deployed, refresh, stand_ins={}) %}
+    {% set expanded = expanded_model(definition, models) %}
+    {% set sql = namespace(text=expanded.sql) %}
+    {% set moved = expanded.reads | select('in', stand_ins) | list %}
+    {% for table in moved %}
+        {% set sql.text = sql.text.replace(table, stand_ins[table]) %}
+    {% endfor %}
+    {% set exists = exists_relation(definition.relation) %}
+    {% set hash = local_md5(
+        definition.kind ~ expanded.sql ~ definition.config['keys'] | string) %}
+    {% set same = exists and deployed and deployed.rows_hash == hash
+        and not refresh and not moved %}
+
+    {% set columns = columns_of_relation(definition.relation) if same
+        else columns_of_query(sql.text) %}
+    {% set triggers = {'functions': {}, 'triggers': {}} %}
+    {% if definition.kind != 'view' %}
+        {% do check_model(definition, expanded, columns, stand_ins) %}
+        {% set triggers = maintaining_triggers(definition, expanded, columns, models) %}
+    {% endif %}
+    {% set triggers_hash = local_md5(triggers | string ~ definition.config.indexes | string) %}
+    {% set in_place = triggers_are_in_place(triggers.triggers) %}
+    {{ return({
+        'definition': definition,
+        'expanded': expanded,
+        'sql': sql.text,
+        'exists': exists,
+        'columns': columns,
+        'triggers': triggers,
+        'rows_hash': hash,
+        'triggers_hash': triggers_hash,
+        'has_its_rows': same and in_place,
+        'is_deployed': same and in_place and deployed.triggers_hash == triggers_hash,
+    }) }}
+{% endmacro %}
+
+
+{#- Lets nobody write to what the model reads until the transaction ends. -#}
+{% macro hold_writers(plan) %}
+    {% for table in plan.triggers.triggers %}
+        {% do run_query('lock table ' ~ table ~ ' in share row exclusive mode') %}
+    {% endfor %}
+{% endmacro %}
+
+
+{% macro exists_relation(relation) %}
+    {{ return(run_query(
+        "select to_regclass('" ~ relation ~ "') is not null as it").rows[0]['it']) }}
+{% endmacro %}
+
+
+{#- The name under which a relation is made that is to take the place of another. -#}
+{% macro successor_of(relation) %}
+    {{ return(relation[:-1] ~ '__new"') }}
+{% endmacro %}
+
+
+{#- Puts relations in the place of others: {relation: its successor, or none}. -#}
+{% macro put_in_place(successors) %}
+    {% do run_query(
+        'select ' ~ maintenance_schema() ~ '.put_in_place('
+        ~ text_array(successors.keys()) ~ ', ' ~ text_array(successors.values()) ~ ')') %}
+{% endmacro %}
+
+
+{% macro text_array(texts) %}
+    {%- set literals = [] -%}
+    {%- for text in texts -%}
+        {%- do literals.append('null' if text is none else "'" ~ text ~ "'") -%}
+    {%- endfor -%}
+    {{- return('array[' ~ literals | join(', ') ~ ']::text[]') -}}
+{% endmacro %}
+
+
+{% macro run_all(statements) %}
+    {% if statements %}
+        {% do run_query(statements | join(';\n')) %}
+    {% endif %}
+{% endmacro %}
+
+
 {#- The catalogue's row of the model. Its rank is its distance from the sources. -#}
-{% macro remember_model(definition, models, functions, rows_hash, triggers_hash) %}
+{% macro remember_model(definition, models, plan) %}
     {% set values = {
         'relation': definition.relation,
         'kind': definition.kind,
@@ -79,9 +144,9 @@
         'sql': definition.sql,
         'parents': tojson(definition.parents),
         'config': tojson(definition.config),
-        'functions': tojson(functions),
-        'rows_hash': rows_hash,
-        'triggers_hash': triggers_hash,
+        'functions': tojson(plan.triggers.functions.keys() | list),
+        'rows_hash': plan.rows_hash,
+        'triggers_hash': plan.triggers_hash,
     } %}
     merge into {{ maintenance_schema() }}.models as stored
     using (
@@ -112,11 +177,11 @@
 
 
 {#- A new relation with its rows, its unique key and its indexes. -#}
-{% macro create_relation(relation, definition, expanded, columns) %}
+{% macro create_relation(relation, definition, sql, columns) %}
     {% if definition.kind == 'view' %}
         {% do run_query('create view ' ~ relation ~ ' as\n' ~ definition.sql) %}
     {% else %}
-        {% do run_query('create table ' ~ relation ~ ' as\n' ~ expanded.sql) %}
+        {% do run_query('create table ' ~ relation ~ ' as\n' ~ sql) %}
         {% do create_indexes_of(relation, definition, columns) %}
         {% if run_query('select exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
             {% do run_query('analyze ' ~ relation) %}
@@ -141,7 +206,7 @@
 
 
 {#- Makes the unique index of the keys and the indexes of the config where they are
-    missing, and drops what is not in the config any more. -#}
+    missing. Returns the statements that drop what is not in the config any more. -#}
 {% macro create_indexes_of(relation, definition, columns) %}
     {% set name = name_of_relation(relation) %}
     {% set wanted = {} %}
@@ -159,12 +224,14 @@
     {% for index, statement in wanted.items() %}
         {% do run_query(statement.replace('%I', adapter.quote(index)).replace('%s', relation)) %}
     {% endfor %}
+    {% set stale = [] %}
     {% for row in run_query(
         "select indexrelid::regclass::text as index from pg_index where indrelid = '"
         ~ relation ~ "'::regclass"
     ).rows if row['index'].replace('"', '').split('.')[-1] not in wanted %}
-        {% do run_query('drop index ' ~ row['index']) %}
+        {% do stale.append('drop index ' ~ row['index']) %}
     {% endfor %}
+    {{ return(stale) }}
 {% endmacro %}
 
 

@@ -82,27 +82,44 @@ $maintain$;
 {% endmacro %}
 
 
-{#- Makes the functions and triggers, and drops those that went out of use. -#}
-{% macro install_triggers(triggers, deployed) %}
-    {% for statement in triggers.functions.values() %}
-        {% do run_query(statement) %}
-    {% endfor %}
+{% macro names_of_triggers(triggers) %}
+    {{ return(triggers.triggers.values() | map('list') | sum(start=[])) }}
+{% endmacro %}
+
+
+{% macro install_triggers(triggers) %}
+    {% set statements = triggers.functions.values() | list %}
     {% for of_table in triggers.triggers.values() %}
-        {% for statement in of_table.values() %}
-            {% do run_query(statement) %}
-        {% endfor %}
+        {% do statements.extend(of_table.values()) %}
     {% endfor %}
-    {% for function in deployed.functions if function not in triggers.functions %}
-        {% do run_query('drop function ' ~ function ~ '() cascade') %}
+    {% do run_all(statements) %}
+{% endmacro %}
+
+
+{#- The triggers of functions that went out of use, or of other names than they have now:
+    [{name, table}]. -#}
+{% macro stale_triggers(functions, kept_functions, kept_names) %}
+    {{ return(run_query(
+        'select quote_ident(tgname) as name, tgrelid::regclass::text as "table"'
+        ~ ' from unnest(' ~ text_array(functions) ~ ') as function'
+        ~ ' inner join pg_trigger on tgfoid = to_regproc(function)'
+        ~ ' where function <> all(' ~ text_array(kept_functions) ~ ')'
+        ~ ' or tgname <> all(' ~ text_array(kept_names) ~ ')'
+    ).rows) }}
+{% endmacro %}
+
+
+{#- Drops them, and the functions that went out of use. -#}
+{% macro drop_stale_triggers(functions, kept_functions, kept_names) %}
+    {% set statements = [] %}
+    {% for trigger in stale_triggers(
+        functions + (kept_functions | list), kept_functions, kept_names) %}
+        {% do statements.append('drop trigger ' ~ trigger['name'] ~ ' on ' ~ trigger['table']) %}
     {% endfor %}
-    {% for function in triggers.functions %}
-        {% for row in run_query(
-            "select quote_ident(tgname) as name, tgrelid::regclass::text as table, tgname"
-            ~ " from pg_trigger where tgfoid = '" ~ function ~ "'::regproc"
-        ).rows if row['tgname'] not in triggers.triggers.values() | map('list') | sum(start=[]) %}
-            {% do run_query('drop trigger ' ~ row['name'] ~ ' on ' ~ row['table']) %}
-        {% endfor %}
+    {% for function in functions if function not in kept_functions %}
+        {% do statements.append('drop function if exists ' ~ function ~ '()') %}
     {% endfor %}
+    {% do run_all(statements) %}
 {% endmacro %}
 
 
