@@ -5,21 +5,31 @@
 {% materialization kafka_sink, adapter='postgres' %}
     {% set table = graph.nodes[model.depends_on.nodes[0]].relation_name %}
     {% set changes = table[:-1] ~ '_changes"' %}
+    {% set definition = {
+        'relation': this.render(),
+        'kind': 'view',
+        'sql': sql,
+        'parents': [table],
+        'config': {'keys': [], 'count': '', 'touched_by': {}, 'indexes': []},
+    } %}
+    {% if var('at_once', false) %}
+        {% do definition.update({'changes': changes, 'key': config.get('keys')}) %}
+        {{ return(leave_to_the_end(definition)) }}
+    {% endif %}
+
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {% call statement('serialise', auto_begin=True) %}
         select {{ maintenance_schema() }}.serialise()
     {% endcall %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {% set outcome = deploy_model({
-        'relation': this.render(),
-        'kind': 'view',
-        'sql': sql,
-        'parents': [table],
-        'config': {'keys': [], 'count': '', 'touched_by': {}, 'indexes': []},
-    }) %}
+    {% set outcome = deploy_model(definition) %}
     {% call statement('main') %}
-        {{ note_changes(table, changes, config.get('keys'), all=outcome != 'unchanged') }}
+        {{ table_of_changes(changes, config.get('keys')) }};
+        {{ note_changes(table, changes, config.get('keys')) }}
+        {%- if outcome != 'unchanged' %}
+        {{ note_all([table], changes, config.get('keys')) }}
+        {%- endif %}
     {% endcall %}
 
     {% do persist_docs(this, model) %}
@@ -30,15 +40,44 @@
 {% endmaterialization %}
 
 
-{#- The table of changed keys, and the triggers that fill it and wake the publisher. -#}
-{% macro note_changes(table, changes, key, all) %}
-    {% set name = name_of_relation(changes) %}
-    {% set function = maintenance_schema() ~ '.' ~ adapter.quote(name) %}
+{#- The keys of the rows that have changed since they were published. -#}
+{% macro table_of_changes(changes, key) %}
     create table if not exists {{ changes }} (
         change_id bigint generated always as identity primary key,
         {{ key }} text not null
-    );
+    )
+{% endmacro %}
 
+
+{% macro note_all(tables, changes, key) %}
+    insert into {{ changes }} ({{ key }})
+    {%- for table in tables | unique %}
+    select {{ key }} from {{ table }}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+{% endmacro %}
+
+
+{#- The keys of the rows that one of two relations has and the other has not. -#}
+{% macro note_differences(old, new, changes, key) %}
+    insert into {{ changes }} ({{ key }})
+    select distinct {{ key }}
+    from (
+    {%- for one, other in [(old, new), (new, old)] %}
+        (
+            select {{ key }}, one::text from {{ one }} as one
+            except select {{ key }}, other::text from {{ other }} as other
+        )
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
+    ) as differing
+{% endmacro %}
+
+
+{#- The triggers that fill it and wake the publisher. -#}
+{% macro note_changes(table, changes, key) %}
+    {% set name = name_of_relation(changes) %}
+    {% set function = maintenance_schema() ~ '.' ~ adapter.quote(name) %}
     create or replace function {{ function }}() returns trigger
     language plpgsql as $$
     begin
@@ -63,8 +102,4 @@
     after {{ operation }} on {{ table }} referencing {{ rows }}
     for each statement execute function {{ function }}();
     {% endfor %}
-
-    {% if all %}
-    insert into {{ changes }} ({{ key }}) select {{ key }} from {{ table }};
-    {% endif %}
 {% endmacro %}

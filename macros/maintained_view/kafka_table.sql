@@ -2,14 +2,16 @@
     once and kept; what it holds came from Kafka and can't be computed again. -#}
 {% materialization kafka_table, adapter='postgres' %}
     {% set target_relation = this.incorporate(type='table') %}
+    {% if var('at_once', false) %}
+        {{ return(leave_to_the_end(
+            {'relation': this.render(), 'kind': 'kafka_table', 'sql': sql})) }}
+    {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main', auto_begin=True) %}
-        create table if not exists {{ target_relation }} (
-            {{ sql }}
-        )
+        {{ create_kafka_table(target_relation, sql) }}
     {% endcall %}
-    {% do match_kafka_table(target_relation, sql) %}
+    {% do run_all(alterations_of(target_relation, sql).statements) %}
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}
     {% do persist_docs(target_relation, model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -19,9 +21,17 @@
 {% endmaterialization %}
 
 
-{#- Adds the columns that a table of an older version lacks, has those that are not the
-    connector's any more take nulls, and gives it the constraints that it has now. -#}
-{% macro match_kafka_table(relation, columns) %}
+{% macro create_kafka_table(relation, columns) %}
+    create table if not exists {{ relation }} (
+        {{ columns }}
+    )
+{% endmacro %}
+
+
+{#- What adds the columns that a table of an older version lacks, has those that are not
+    the connector's any more take nulls, and gives it the constraints that it has now.
+    Returns {statements, added: [columns]}. -#}
+{% macro alterations_of(relation, columns) %}
     {% do run_query('create temporary table probe (' ~ columns ~ ')') %}
     {% set wanted = columns_of_relation('pg_temp.probe') %}
     {% set required = run_query(
@@ -33,6 +43,8 @@
     {% set stored = columns_of_relation(relation) | map(attribute='name') | list %}
     {% set is_empty = run_query(
         'select not exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
+    {% set statements = [] %}
+    {% set added = [] %}
     {% for column in wanted if column.name not in stored %}
         {% if column.name in required and not is_empty %}
             {% do exceptions.raise_compiler_error(
@@ -40,19 +52,21 @@
                 ~ "', which only Kafka knows: expected a database without them. Use an"
                 ~ " empty one, and Kafka's messages are read again") %}
         {% endif %}
-        {% do run_query('alter table ' ~ relation ~ ' add column ' ~ column.name ~ ' '
+        {% do statements.append('alter table ' ~ relation ~ ' add column ' ~ column.name ~ ' '
             ~ column.type ~ (' not null' if column.name in required else '')) %}
+        {% do added.append(column) %}
     {% endfor %}
     {% set held = constraints_of(relation) %}
     {% for definition, name in held.items() if definition not in constraints %}
-        {% do run_query('alter table ' ~ relation ~ ' drop constraint ' ~ adapter.quote(name)) %}
+        {% do statements.append('alter table ' ~ relation ~ ' drop constraint ' ~ adapter.quote(name)) %}
     {% endfor %}
     {% for definition in constraints if definition not in held %}
-        {% do run_query('alter table ' ~ relation ~ ' add ' ~ definition) %}
+        {% do statements.append('alter table ' ~ relation ~ ' add ' ~ definition) %}
     {% endfor %}
     {% for name in stored if name not in wanted | map(attribute='name') | list %}
-        {% do run_query('alter table ' ~ relation ~ ' alter column ' ~ name ~ ' drop not null') %}
+        {% do statements.append('alter table ' ~ relation ~ ' alter column ' ~ name ~ ' drop not null') %}
     {% endfor %}
+    {{ return({'statements': statements, 'added': added}) }}
 {% endmacro %}
 
 

@@ -1,22 +1,13 @@
-{#- What the materializations have in common: hooks, one transaction, grants. -#}
+{#- What the materializations have in common: hooks, one transaction, grants. With the
+    variable `at_once` that is left to deploy_at_once(). -#}
 {% macro maintained_materialization(kind) %}
     {% set target_relation = this.incorporate(
         type='view' if kind == 'view' else 'table') %}
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {% call statement('serialise', auto_begin=True) %}
-        select {{ maintenance_schema() }}.serialise()
-    {% endcall %}
-    {% do run_query("set local lock_timeout = '30s'") %}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-
     {% set parents = [] %}
     {% for id in model.depends_on.nodes %}
         {% do parents.append((graph.nodes.get(id) or graph.sources.get(id)).relation_name) %}
     {% endfor %}
-    {% if config.get('contract').enforced %}
-        {% do get_assert_columns_equivalent(sql) %}
-    {% endif %}
-    {% set outcome = deploy_model({
+    {% set definition = {
         'relation': target_relation.render(),
         'kind': kind,
         'sql': sql,
@@ -28,7 +19,23 @@
             'touched_if': config.get('touched_if', {}),
             'indexes': config.get('indexed_on', []),
         },
-    }, should_full_refresh()) %}
+    } %}
+    {% if var('at_once', false) %}
+        {% do definition.update({'refresh': should_full_refresh()}) %}
+        {{ return(leave_to_the_end(definition)) }}
+    {% endif %}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {% call statement('serialise', auto_begin=True) %}
+        select {{ maintenance_schema() }}.serialise()
+    {% endcall %}
+    {% do run_query("set local lock_timeout = '30s'") %}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% if config.get('contract').enforced %}
+        {% do get_assert_columns_equivalent(sql) %}
+    {% endif %}
+    {% set outcome = deploy_model(definition, should_full_refresh()) %}
     {% call noop_statement('main', outcome) %}{{ sql }}{% endcall %}
 
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}

@@ -27,12 +27,42 @@
             'type': types.get(name, adapter.convert_type(agate_table, loop.index0)),
         }) %}
     {% endfor %}
+    {% set rows = [] %}
+    {% for row in agate_table.rows %}
+        {% set fields = {} %}
+        {% for column in columns %}
+            {% do fields.update({column.name: row[loop.index0] | string
+                if row[loop.index0] is not none else none}) %}
+        {% endfor %}
+        {% do rows.append(fields) %}
+    {% endfor %}
+    {% set seed = {
+        'relation': this.render(), 'kind': 'seed', 'columns': columns, 'keys': keys,
+        'rows': tojson(rows),
+    } %}
     {% call statement('serialise', auto_begin=True) %}
         select {{ maintenance_schema() }}.serialise()
     {% endcall %}
-    {% do match_columns(this.render(), columns) %}
+    {% if var('at_once', false) %}
+        {% do graph.setdefault('left_to_the_end', []).append(seed) %}
+    {% else %}
+        {% do run_all(load_seed(seed)) %}
+    {% endif %}
+    {{ return('') }}
+{% endmacro %}
+
+
+{#- Has the table hold the file's rows. Returns the statements that drop the columns that
+    the file has no more. -#}
+{% macro load_seed(seed) %}
+    {% set relation, columns, keys = seed.relation, seed.columns, seed['keys'] %}
+    {% set stored = columns_of_relation(relation) | map(attribute='name') | list %}
+    {% for column in columns if column.name not in stored %}
+        {% do run_query('alter table ' ~ relation ~ ' add column ' ~ column.name ~ ' ' ~ column.type) %}
+    {% endfor %}
     {% do run_query('create unique index if not exists '
-        ~ adapter.quote(this.identifier ~ '_key') ~ ' on ' ~ this ~ ' (' ~ keys | join(', ') ~ ')') %}
+        ~ adapter.quote(name_of_relation(relation) ~ '_key') ~ ' on ' ~ relation
+        ~ ' (' ~ keys | join(', ') ~ ')') %}
     {% set sql %}
         with file as (
             select * from jsonb_to_recordset(%s::jsonb) as file (
@@ -41,7 +71,7 @@
                 {%- endfor %}
             )
         )
-        merge into {{ this }} as stored
+        merge into {{ relation }} as stored
         using file
         on {% for key in keys %}stored.{{ key }} = file.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
         when matched and (
@@ -56,27 +86,10 @@
         when not matched by target then insert ({{ columns | map(attribute='name') | join(', ') }})
             values (file.{{ columns | map(attribute='name') | join(', file.') }})
     {% endset %}
-    {% set rows = [] %}
-    {% for row in agate_table.rows %}
-        {% set fields = {} %}
-        {% for column in columns %}
-            {% do fields.update({column.name: row[loop.index0] | string
-                if row[loop.index0] is not none else none}) %}
-        {% endfor %}
-        {% do rows.append(fields) %}
-    {% endfor %}
-    {% do adapter.add_query(sql, bindings=[tojson(rows)], abridge_sql_log=True) %}
-    {{ return(sql) }}
-{% endmacro %}
-
-
-{#- Adds the columns that the file has and the table lacks, and drops the others. -#}
-{% macro match_columns(relation, columns) %}
-    {% set stored = columns_of_relation(relation) | map(attribute='name') | list %}
-    {% for column in columns if column.name not in stored %}
-        {% do run_query('alter table ' ~ relation ~ ' add column ' ~ column.name ~ ' ' ~ column.type) %}
-    {% endfor %}
+    {% do adapter.add_query(sql, bindings=[seed.rows], abridge_sql_log=True) %}
+    {% set dropping = [] %}
     {% for name in stored if name not in columns | map(attribute='name') | list %}
-        {% do run_query('alter table ' ~ relation ~ ' drop column ' ~ name) %}
+        {% do dropping.append('alter table ' ~ relation ~ ' drop column ' ~ name) %}
     {% endfor %}
+    {{ return(dropping) }}
 {% endmacro %}

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -16,8 +18,16 @@ insert into returns select n, n * 2, 1 from generate_series(1, 50) as n;
 """
 
 
+TOTALS: LiteralString = """
+select (select sum(revenue) from region_totals), (select sum(amount) from sale_details),
+    (select count(*) from returned_sales), (select amount from dear_sums)
+"""
+
+
 @contextmanager
-def reading(project: ProjectAtWork) -> Iterator[set[tuple[object, ...]]]:
+def reading(
+    project: ProjectAtWork, query: LiteralString = TOTALS
+) -> Iterator[set[tuple[object, ...]]]:
     """Read totals and details in one statement over and over; yields what was seen."""
     seen: set[tuple[object, ...]] = set()
     failures: list[psycopg.Error] = []
@@ -28,15 +38,7 @@ def reading(project: ProjectAtWork) -> Iterator[set[tuple[object, ...]]]:
             connection.autocommit = True
             while not done.is_set():
                 try:
-                    seen.add(
-                        connection.execute(
-                            "select (select sum(revenue) from region_totals),"
-                            " (select sum(amount) from sale_details),"
-                            " (select count(*) from returned_sales),"
-                            " (select amount from dear_sums)"
-                        ).fetchone()
-                        or ()
-                    )
+                    seen.add(connection.execute(query).fetchone() or ())
                 except psycopg.Error as error:
                     failures.append(error)
 
@@ -122,6 +124,205 @@ def test_an_edit_that_fails_leaves_the_old_pipeline_running(
         assert filled.differences(connection) == {}
         total = connection.execute("select sum(revenue) from region_totals").fetchone()
         assert total == (sum(range(1, 301)) + 7000,)
+
+
+AT_ONCE = ("run", "--vars", "at_once: true")
+
+NEW = """
+{{ config(delta='accumulate', keys='shop_id', count='sales') }}
+select shop_id, count(*) as sales from {{ ref('sale_details') }} group by shop_id
+"""
+
+
+def edit_everything(project: ProjectAtWork) -> None:
+    """A column goes with its readers' words, another comes; models as well, or turn."""
+    table, view = "delta='map', keys='sale_id'", "materialized='view'"
+    project.edit("large_sales", table, view)
+    project.edit("dear_sales", view, table)
+    project.edit("named_sales", "product is not null", "amount > 100")
+    project.edit("sale_details", "sales.product,", "1 as one, sales.product as ware,")
+    project.edit("sale_details", "sales.amount,", "sales.amount * 2 as amount,")
+    project.edit("day_totals", "    product,\n", "    ware as product,\n")
+    project.edit("day_totals", "sold_at), product", "sold_at), ware")
+    (project.directory / "models" / "shop_sales.sql").write_text(NEW)
+    (project.directory / "models" / "returned_sales.sql").rename(
+        project.directory / "models" / "kept_sales.sql"
+    )
+
+
+def made(project: ProjectAtWork) -> list[tuple[object, ...]]:
+    """All relations, columns, indexes, functions and triggers of the project."""
+    with project.connect() as connection:
+        return connection.execute(
+            """
+            with there as (
+                select oid from pg_namespace where nspname like current_schema || '%'
+            )
+            select pg_class.oid, pg_class.relname, attname, atttypid from pg_class
+            inner join pg_attribute on attrelid = pg_class.oid
+            where relnamespace in (select oid from there)
+            union all
+            select oid, proname, prosrc, null from pg_proc
+            where pronamespace in (select oid from there)
+            union all
+            select pg_trigger.oid, tgname, pg_get_triggerdef(pg_trigger.oid), tgfoid
+            from pg_trigger inner join pg_class on pg_class.oid = tgrelid
+            where relnamespace in (select oid from there)
+            order by 1, 2, 3
+            """
+        ).fetchall()
+
+
+def test_all_edits_of_a_run_become_visible_at_once(filled: ProjectAtWork) -> None:
+    amounts = sum(range(1, 301)), 2 * sum(range(101, 301))
+    with filled.connect() as connection:
+        connection.execute("grant select on dear_sums, day_totals to public")
+        connection.execute("create view days as select * from day_totals")
+    edit_everything(filled)
+    filled.edit("dear_sums", "sum(amount)", "0 * sum(amount)")
+    query = (
+        "select (select sum(revenue) from region_totals),"
+        " (select sum(amount) from sale_details),"
+        " (select sum(revenue) from days),"
+        " (select amount > 0 from dear_sums)"
+    )
+    with reading(filled, query) as seen:
+        result = filled.dbt(*AT_ONCE)
+        assert result.returncode == 0, result.stdout
+    before, after = amounts
+    assert seen == {
+        (before, before, before, True),
+        (after, after, after, False),
+    }
+    assert {"Model shop_sales created", "Model sale_details rebuilt"} <= {
+        line[10:] for line in result.stdout.splitlines()
+    }
+    with filled.connect() as connection:
+        assert filled.differences(connection) == {}
+        connection.execute("insert into sales values (900, 1, 'hat', 7000, now())")
+        connection.execute("delete from shops where shop_id = 2")
+        assert filled.differences(connection) == {}
+        assert connection.execute(
+            "select to_regclass('returned_sales'), (select count(*) from shop_sales),"
+            " has_table_privilege('public', 'dear_sums', 'select'),"
+            " has_table_privilege('public', 'day_totals', 'select')"
+        ).fetchone() == (None, 3, True, True)
+    assert "Model " not in made_anew(filled)
+
+
+def test_readers_read_while_all_is_computed(filled: ProjectAtWork) -> None:
+    edit_everything(filled)
+    filled.edit("dear_sums", "sum(amount)", "sum(2 * amount)")
+    # It waits for us where it is computed, after much else
+    text = NEW.replace(
+        "group by", "where pg_advisory_lock_shared(7) is not null group by"
+    )
+    (filled.directory / "models" / "shop_sales.sql").write_text(text)
+    with (
+        filled.connect() as first,
+        filled.connect() as watcher,
+        ThreadPoolExecutor() as pool,
+    ):
+        first.execute("select pg_advisory_lock(7)")
+        deploying = pool.submit(filled.dbt, *AT_ONCE)
+        try:
+            while (
+                not deploying.done()
+                and not watcher.execute(
+                    "select from pg_locks where locktype = 'advisory' and objid = 7"
+                    " and not granted"
+                ).fetchall()
+            ):
+                pass
+            assert not deploying.done(), deploying.result().stdout
+            names = watcher.execute(
+                "select string_agg(oid::regclass::text, ', ') from pg_class where"
+                " relnamespace = current_schema::regnamespace and relkind in ('r', 'v')"
+            ).fetchone()
+            assert names is not None
+            watcher.execute(
+                f"lock table {names[0]} in access share mode nowait".encode()
+            )
+            watcher.rollback()
+        finally:
+            first.execute("select pg_advisory_unlock(7)")
+        assert deploying.result().returncode == 0, deploying.result().stdout
+    with filled.connect() as connection:
+        assert filled.differences(connection) == {}
+
+
+TOPIC = """
+{{ config(materialized='kafka_sink', keys='sale_id') }}
+select sale_id, amount::text as amount from {{ ref('sale_details') }}
+"""
+
+
+def test_what_differs_after_a_run_at_once_is_published_again(
+    filled: ProjectAtWork,
+) -> None:
+    def changes() -> list[str]:
+        with filled.connect() as connection:
+            return [
+                sale
+                for (sale,) in connection.execute(
+                    "delete from sale_details_changes returning sale_id"
+                )
+            ]
+
+    topic = filled.directory / "models" / "sale_topic.sql"
+    topic.write_text(TOPIC)
+    assert filled.dbt(*AT_ONCE).returncode == 0
+    assert len(changes()) == 300
+    filled.edit("named_sales", "product is not null", "sale_id > 1")
+    filled.edit(
+        "sale_details", "sales.amount,", "sales.amount + sale_id / 299 as amount,"
+    )
+    assert filled.dbt(*AT_ONCE).returncode == 0
+    assert sorted(changes()) == ["1", "299", "300"]
+    topic.write_text(TOPIC.replace("::text", "::integer::text"))
+    filled.edit("named_sales", "sale_id > 1", "sale_id > 2")
+    assert filled.dbt(*AT_ONCE).returncode == 0
+    assert len(changes()) == 299
+    with filled.connect() as connection:
+        connection.execute("insert into sales values (900, 1, 'hat', 7000, now())")
+    assert changes() == ["900"]
+
+
+def made_anew(project: ProjectAtWork) -> str:
+    """What a run at once says of models that it changes: of those begun, nothing."""
+    before = made(project)
+    result = project.dbt(*AT_ONCE)
+    assert result.returncode == 0, result.stdout
+    assert made(project) == before
+    return "\n".join(
+        line for line in result.stdout.splitlines() if not line.endswith(" begun")
+    )
+
+
+def test_a_run_at_once_that_fails_changes_nothing(filled: ProjectAtWork) -> None:
+    before = made(filled)
+    edit_everything(filled)
+    (filled.directory / "models" / "shop_sales.sql").write_text(
+        NEW.replace("count(*)", "sum(1 / 0)")
+    )
+    with reading(filled) as seen:
+        result = filled.dbt(*AT_ONCE)
+    assert result.returncode != 0
+    assert "division by zero" in result.stdout
+    assert len(seen) == 1
+    filled.edit("shop_sales", "sum(1 / 0) as sales", "no_column")
+    assert filled.dbt(*AT_ONCE).returncode != 0
+    filled.edit("shop_sales", "no_column", "{{ no_macro() }}")
+    assert filled.dbt(*AT_ONCE).returncode != 0
+    assert made(filled) == before
+    with filled.connect() as connection:
+        connection.execute("insert into sales values (900, 1, 'hat', 7000, now())")
+        assert filled.differences(connection) == {}
+    (filled.directory / "models" / "shop_sales.sql").write_text(NEW)
+    result = filled.dbt(*AT_ONCE)
+    assert result.returncode == 0, result.stdout
+    with filled.connect() as connection:
+        assert filled.differences(connection) == {}
 
 
 def test_a_full_refresh_repairs_what_was_written_past_the_triggers(
