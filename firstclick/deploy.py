@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +27,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 _PARTS = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds")
 _LOG = "dbt.log"
 
-_MODEL_DONE = re.compile(
-    r" OK created .* model \S*?(?P<name>\w+) \.* ?"
-    r"\[(?P<outcome>created|updated|rebuilt) in (?P<seconds>[0-9.]+)s\]"
+_MODEL = re.compile(
+    r"\d\d:\d\d:\d\d +Model (?P<name>\w+) (?P<outcome>begun|created|updated|rebuilt)$"
 )
 
 
@@ -83,7 +83,7 @@ class Deployer:
         Does nothing where neither the project nor its relations changed since the
         last time, nor which workers have no role and work ``as_owner``. Raises
         DeploymentError with the first thing that dbt complained about, and where its
-        log is.
+        log is: nothing was changed then.
         """
         if not (PROJECT / "dbt_project.yml").is_file():
             raise DeploymentError(
@@ -124,6 +124,7 @@ class Deployer:
                 *("--no-use-colors", "build", "--target", "embedded"),
                 *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
                 *("--exclude-resource-type", "test", "unit_test"),
+                *("--vars", "at_once: true"),
             ],
             environment,
             PROJECT,
@@ -143,18 +144,24 @@ class Deployer:
                 start_new_session=True,
             )
         output = []
+        begun = time.monotonic()
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
                 output.append(line)
-                done = _MODEL_DONE.search(line)
-                if done is not None and on_model is not None:
+                model = _MODEL.match(line)
+                if model is None:
+                    continue
+                if model["outcome"] == "begun":
+                    begun = time.monotonic()
+                elif on_model is not None:
                     on_model(
-                        f"{done['name']} {done['outcome']}", float(done["seconds"])
+                        f"{model['name']} {model['outcome']}", time.monotonic() - begun
                     )
         if self._process.wait() != 0:
             raise DeploymentError(
-                f"dbt failed: {complaint(output)}; see {self.home.logs / _LOG}"
+                f"dbt failed: {complaint(output)}; nothing was changed, see "
+                f"{self.home.logs / _LOG}"
             )
 
     def _fingerprint(self, as_owner: Sequence[str]) -> str:
@@ -197,7 +204,15 @@ def complaint(lines: list[str]) -> str:
     """The first thing that dbt complained about in its output, else its last words."""
     text = [re.sub(r"^\d\d:\d\d:\d\d\s*", "", line).strip() for line in lines]
     text = [line for line in text if line]
+    model = ""
     for number, line in enumerate(text):
-        if re.match(r"(\w+ )?\w*Error\b|Encountered an error", line):
-            return " ".join(text[number : number + 2])
+        begun = re.match(r"Model (\w+) begun$", line)
+        if begun is not None:
+            model = f"{begun[1]}: "
+        elif line == "Models take their places":
+            model = ""
+        if re.match(r"(\w+ )?\w*Error\b", line):
+            return model + " ".join(text[number : number + 2])
+        if line.startswith("Encountered an error"):
+            return model + " ".join(text[number + 1 : number + 3] or [line])
     return text[-1] if text else "no reason given"

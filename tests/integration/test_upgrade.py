@@ -4,10 +4,12 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from benchmarks.shop_events import messages
 from firstclick import stack as stacks
 from firstclick.deploy import PROJECT, Deployment, postgres_environment
 from firstclick.embedded.topics import create_topics
+from firstclick.errors import FirstClickError
 from firstclick.home import Home, Step
 from firstclick.settings import Settings
 from firstclick.stack import Stack
@@ -106,6 +109,91 @@ def fill(stack: Stack) -> int:
     return len(found)
 
 
+VERSION: LiteralString = """
+select
+    (select not to_jsonb(row) ? 'number' from typed_clicks as row limit 1),
+    (select to_jsonb(row) ? 'brand' from checkouts as row limit 1),
+    (select to_jsonb(row) ? 'brand' from checkouts_topic as row limit 1),
+    exists (
+        select from pg_attribute where attrelid = 'kafka_offsets'::regclass
+        and attname = 'newest_kafka_time'
+    ),
+    not exists (
+        select from pg_class where relname = 'unit_prices'
+        and relnamespace = current_schema::regnamespace
+    ),
+    (select count(*) from checkouts) = (select count(*) from checkouts_topic)
+        and (select count(*) from pipeline_health) = 2
+"""
+"""Of which version each of several relations is: true for this one."""
+
+
+@contextmanager
+def reading(stack: Stack) -> Iterator[set[tuple[object, ...]]]:
+    """Ask for versions over and over; yields the answers."""
+    seen: set[tuple[object, ...]] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        with older_database(stack) as connection:
+            while not done.is_set():
+                seen.add(connection.execute(VERSION).fetchone() or ())
+
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(read)
+        try:
+            yield seen
+        finally:
+            done.set()
+        reader.result()
+
+
+def older_database(stack: Stack) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        stack.database_url, autocommit=True, options="-c search_path=older"
+    )
+
+
+def made(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """All relations with their columns, indexes and triggers, and the catalogue."""
+    return connection.execute(
+        """
+        select pg_class.oid, relname, attname::text, atttypid::text from pg_class
+        inner join pg_attribute on attrelid = pg_class.oid
+        where relnamespace = 'older'::regnamespace
+        union all
+        select pg_trigger.oid, tgname, pg_get_triggerdef(pg_trigger.oid), prosrc
+        from pg_trigger
+        inner join pg_class on pg_class.oid = tgrelid
+        inner join pg_proc on pg_proc.oid = tgfoid
+        where relnamespace = 'older'::regnamespace
+        union all
+        select 0, relation, sql, rows_hash || triggers_hash
+        from older_maintenance.models
+        order by 1, 2, 3
+        """
+    ).fetchall()
+
+
+def differences(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """Of each table of the catalogue, how many rows differ from its SQL."""
+    models = connection.execute(
+        "select relation, sql from older_maintenance.models where kind <> 'view'"
+    ).fetchall()
+    counts = {}
+    for relation, sql in models:
+        ((counts[relation],),) = connection.execute(
+            f"""
+            select count(*) from (
+                (select * from {relation} except all select * from ({sql}) as computed)
+                union all
+                (select * from ({sql}) as computed except all select * from {relation})
+            ) as differing
+            """.encode()
+        ).fetchall()
+    return {relation: count for relation, count in counts.items() if count}
+
+
 def test_a_home_of_an_older_version_opens_while_events_flow(
     servers: Stack, make_home: Callable[[], Path], older: Path
 ) -> None:
@@ -137,9 +225,30 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
     home.write(Deployment("older", "", {}), "deployment.json")
     kept = fill(servers)
 
+    with older_database(servers) as connection:
+        # Of somebody's own: it can't be made anew, which is found last of all
+        connection.execute("create view mine as select unit_price from checkouts")
+        before = made(connection)
+        with (
+            reading(servers) as seen,
+            pytest.raises(
+                FirstClickError,
+                match=r'create view older\.mine: column "unit_price" does not exist'
+                r"; nothing was changed, see .*dbt\.log$",
+            ),
+        ):
+            stacks.start(settings, detach=False)
+        assert seen == {(False, False, False, False, False, True)}
+        assert made(connection) == before
+        kept -= connection.execute(
+            "delete from raw_purchases where kafka_offset % 7 = 0"
+        ).rowcount
+        assert differences(connection) == {}
+        connection.execute("drop view mine")
+
     steps: list[Step] = []
     stop = threading.Event()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, reading(servers) as seen:
         flowing = pool.submit(
             generate,
             servers.bootstrap_servers,
@@ -154,6 +263,10 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
         finally:
             stop.set()
         sent = flowing.result()
+    assert seen == {
+        (False, False, False, False, False, True),
+        (True, True, True, True, True, True),
+    }
     pipeline = Pipeline(stack)
     pipeline.settle()
     assert pipeline.query(
