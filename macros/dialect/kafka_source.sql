@@ -4,6 +4,8 @@
     {{- adapter.dispatch('kafka_source')(topic) -}}
 {% endmacro %}
 
+{#- Of messages without a key, which are few, each is one: their place alone needs an
+    index. -#}
 {% macro postgres__kafka_source(topic) -%}
     event_key bytea unique,
     payload bytea not null,
