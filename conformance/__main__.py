@@ -15,6 +15,7 @@ from rich.console import Console
 from conformance.cases import CASES
 from conformance.comparison import report
 from conformance.deployment import deployed
+from conformance.pipeline import PATIENCE
 from firstclick.errors import FirstClickError
 from firstclick.settings import Settings
 
@@ -28,6 +29,9 @@ def conformance(
     seed: Annotated[
         int | None, typer.Option(help="Of what is random; printed in any case.")
     ] = None,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds that the engine has for each step.")
+    ] = PATIENCE,
 ) -> None:
     """Send named logs through a pipeline and compare every row with the oracle.
 
@@ -47,7 +51,7 @@ def conformance(
     try:
         settings = Settings.load()
         say(f"target {settings.target}, seed {seed}")
-        with deployed(settings) as pipeline:
+        with deployed(settings, patience) as pipeline:
             for name in logs or list(Name):
                 start, steps, wrong = time.monotonic(), 0, 0
                 before = len(pipeline.messages())

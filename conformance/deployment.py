@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg import sql
 
-from conformance.pipeline import Pipeline
+from conformance.pipeline import PATIENCE, Pipeline
 from firstclick import stack as stacks
 from firstclick.cluster import Admin, Cluster
 from firstclick.deploy import PROJECT, postgres_environment
@@ -37,7 +37,7 @@ _TOPICS = {
 
 
 @contextmanager
-def deployed(settings: Settings) -> Iterator[Pipeline]:
+def deployed(settings: Settings, patience: float = PATIENCE) -> Iterator[Pipeline]:
     """A pipeline with a schema and topics of its own, for as long as the block runs.
 
     The embedded engine's servers are started where the settings name none; another
@@ -78,7 +78,7 @@ def deployed(settings: Settings) -> Iterator[Pipeline]:
                 settings.topic_prefix,
                 kafka_security=kafka.security,
             )
-        yield exits.enter_context(Pipeline(stack, settings.target))
+        yield exits.enter_context(Pipeline(stack, settings.target, patience))
 
 
 @contextmanager

@@ -31,6 +31,9 @@ _POLL = 0.02
 
 Value = TypeVar("Value")
 
+PATIENCE = 60
+"""Seconds that an engine has until it shows what it was sent."""
+
 
 class Send(NamedTuple):
     """A message to be sent to `clicks` or `purchases`."""
@@ -56,7 +59,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, stack: Stack, target: str = "embedded", patience: float = 60
+        self, stack: Stack, target: str = "embedded", patience: float = PATIENCE
     ) -> None:
         self.stack = stack
         self.engine = ENGINES[target]
