@@ -32,6 +32,12 @@ _LOOK_SECONDS = 2
 """How long to watch whether a pipeline that is behind gets on."""
 _TIMEOUT = 10
 
+_ENGINES = {
+    "embedded": "PostgreSQL",
+    "materialize": "Materialize",
+    "risingwave": "RisingWave",
+}
+
 Positions = dict[tuple[str, int], int]
 """The next offset of each topic and partition."""
 
@@ -307,7 +313,7 @@ def _heading(found: Status) -> Group:
     where = f"{found.phase} in {found.home}" if embedded else f"on {found.target}"
     lines = [Text.assemble((word, style), f"  {where}")]
     if found.kafka:
-        engine = "PostgreSQL" if embedded else found.target.capitalize()
+        engine = _ENGINES[found.target]
         lines.append(Text(f"Kafka {found.kafka}  {engine} {found.postgres or '?'}"))
     return Group(*lines)
 
