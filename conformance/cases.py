@@ -11,7 +11,7 @@ import oracle
 from conformance.comparison import Difference, Row, compare
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.hostile import MINUTE, Statement, hostile, product, user
-from conformance.pipeline import EVENTS, Pipeline, Send, Snapshot
+from conformance.pipeline import EVENTS, Pipeline, Send, Snapshot, momentary
 from firstclick.expire import expire_once
 from firstclick.worker import Place
 from generator import generate
@@ -139,15 +139,11 @@ def hour(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
         # Slow: the span was over before all was settled
         lead *= 2
     state = oracle.relations(pipeline.messages(), pipeline.reference(), begin)
-    clicks = [oracle.Click(*row) for row in state["stg_clicks"]]
-    checkouts = [oracle.Checkout(*row) for row in state["checkouts"]]
     for moment in moments:
         yield Outcome(
             f"at {moment.now.isoformat()}",
-            compare(
-                oracle.momentary(clicks, checkouts, moment.now),
-                moment.rows,
-                oracle.COLUMNS,
+            pipeline.momentary_differences(
+                state["stg_clicks"], state["checkouts"], moment
             ),
         )
 
@@ -219,11 +215,6 @@ def in_another_order(log: list[Send], random: Random) -> list[Send]:
     random.shuffle(keys)
     left = {key: iter(messages) for key, messages in of_key.items()}
     return [next(left[key]) for key in keys]
-
-
-def momentary(relation: str) -> bool:
-    """Whether a relation depends on the moment at which it is read."""
-    return relation == "earliest_clicks" or relation.startswith("last_hour_")
 
 
 COLUMNS_WITHOUT_KAFKA = {

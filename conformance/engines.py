@@ -23,6 +23,9 @@ class Engine:
     yet to be published (checkouts_changes)."""
     has_microseconds: bool = False
     """Whether a moment may be between two milliseconds."""
+    may_be_behind: bool = False
+    """Whether a relation that depends on the moment may show an earlier one, while the
+    engine has more to do than it can."""
     takes_keyless: bool = True
     """Whether a message without a key is a row; else it stops the source."""
     takes_liberties: bool = True
@@ -53,6 +56,7 @@ ENGINES = {
             now="select now()",
             sources_suffix="_sources",
             flush="flush",
+            may_be_behind=True,
         ),
     )
 }

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -18,6 +18,7 @@ from psycopg import sql
 import oracle
 from conformance.comparison import Difference, Row, compare
 from conformance.engines import ENGINES
+from conformance.moments import Moments
 from conformance.topics import TopicReader
 from firstclick.stack import Stack
 from firstclick.verify.sample import ENGINES as LIVE_ENGINES
@@ -33,6 +34,11 @@ Value = TypeVar("Value")
 
 PATIENCE = 60
 """Seconds that an engine has until it shows what it was sent."""
+
+
+def momentary(relation: str) -> bool:
+    """Whether a relation depends on the moment at which it is read."""
+    return relation == "earliest_clicks" or relation.startswith("last_hour_")
 
 
 class Send(NamedTuple):
@@ -84,6 +90,13 @@ class Pipeline:
             }
         )
 
+        self._exits = ExitStack()
+        self._moments = (
+            self._exits.enter_context(Moments(stack.database_url, self.engine.now))
+            if self.engine.may_be_behind
+            else None
+        )
+
     def __enter__(self) -> Self:
         return self
 
@@ -91,6 +104,7 @@ class Pipeline:
         self.close()
 
     def close(self) -> None:
+        self._exits.close()
         for reader in self._readers.values():
             reader.close()
         self._disconnect()
@@ -279,10 +293,43 @@ class Pipeline:
         ).items():
             width = len(self.columns(name))
             expected[name] = [row[:width] for row in rows]
-        differences = compare(
-            expected, snapshot.rows, {name: self.columns(name) for name in expected}
+        lasting = {name: rows for name, rows in expected.items() if not momentary(name)}
+        return [
+            *compare(
+                lasting, snapshot.rows, {name: self.columns(name) for name in lasting}
+            ),
+            *self.momentary_differences(
+                expected["stg_clicks"], expected["checkouts"], snapshot
+            ),
+            *self._differences_of_topic(expected["checkouts"]),
+        ]
+
+    def momentary_differences(
+        self, stg_clicks: Iterable[Row], checkouts: Iterable[Row], snapshot: Snapshot
+    ) -> list[Difference]:
+        """Return in what the relations that depend on the moment differ from the
+        oracle's at the snapshot's, or each at one shortly before where that may be.
+        """
+        events = (
+            [oracle.Click(*row) for row in stg_clicks],
+            [oracle.Checkout(*row) for row in checkouts],
         )
-        return differences + self._differences_of_topic(expected["checkouts"])
+        expected = oracle.momentary(*events, snapshot.now)
+        differences = compare(expected, snapshot.rows, oracle.COLUMNS)
+        for earlier in self._moments.before(snapshot.now) if self._moments else []:
+            if not differences:
+                break
+            expected = oracle.momentary(*events, earlier)
+            differences = [
+                difference
+                for difference in differences
+                if compare(
+                    {difference.relation: expected[difference.relation]},
+                    snapshot.rows,
+                    oracle.COLUMNS,
+                )
+            ]
+        return differences
 
     def eventually(self, condition: Callable[[], Value], what: str) -> Value:
         """Wait until a condition is true, and return its value.
