@@ -283,8 +283,18 @@ class Pipeline:
         """Return in what the settled pipeline differs from the oracle.
 
         All relations at one moment, and the topic `checkouts`: none where it is
-        right.
+        right. What may be behind the moment has until it is not.
         """
+        deadline = time.monotonic() + self.patience
+        while True:
+            found = self._differences_now()
+            late = all(momentary(difference.relation) for difference in found)
+            if not (found and late and self.engine.may_be_behind):
+                return found
+            if time.monotonic() > deadline:
+                return found
+
+    def _differences_now(self) -> list[Difference]:
         reference = self.reference()
         snapshot = self.snapshot()
         expected: dict[str, list[Row]] = {}
