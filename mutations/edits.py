@@ -412,8 +412,22 @@ EDITS = [
     Edit(
         "an edited model keeps its old rows",
         "macros/maintained_view/deploy_model.sql",
-        "{% if not same or not in_place %}",
+        "{% if not plan.has_its_rows %}",
         "{% if false %}",
+        MACROS,
+    ),
+    Edit(
+        "what is rebuilt at once reads what was there before",
+        "macros/maintained_view/deploy_at_once.sql",
+        "{% do coming.stand_ins.update({relation: successor}) %}",
+        "",
+        MACROS,
+    ),
+    Edit(
+        "a run with an error is deployed at once all the same",
+        "macros/maintained_view/deploy_at_once.sql",
+        "['error', 'fail', 'runtime error', 'skipped']",
+        "[]",
         MACROS,
     ),
     Edit(
