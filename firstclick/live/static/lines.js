@@ -127,10 +127,11 @@ function drawn(line, colour, times) {
   };
 }
 
+/** Stacked by their place in the series, so each has a value at every time. */
 function bars(line, colour, times) {
   return {
     type: "bar",
-    data: given(line.values, times),
+    data: times.map((time, at) => [time, line.values[at] ?? 0]),
     barMaxWidth: 14,
     itemStyle: { color: faded(colour, line.config.custom.fillOpacity / 100) },
   };
@@ -158,16 +159,11 @@ function gradient(colour, opacity) {
   return { type: "linear", x: 0, y: 0, x2: 0, y2: 1, colorStops: stops };
 }
 
-/** The points at which there is a value. */
-function given(values, times) {
-  return times
-    .map((time, at) => [time, values[at] ?? null])
-    .filter(([, value]) => value !== null);
-}
-
 /** The line's points, broken where two are too far apart; lonely ones are dots. */
 function points(values, times, gap) {
-  const found = given(values, times);
+  const found = times
+    .map((time, at) => [time, values[at] ?? null])
+    .filter(([, value]) => value !== null);
   return found.flatMap((point, at) => {
     const before = at > 0 && point[0] - found[at - 1][0] <= gap;
     const after = at < found.length - 1 && found[at + 1][0] - point[0] <= gap;
