@@ -77,7 +77,7 @@
     {% for table in expanded.reads %}
         {% do tables.append(name_of_relation(table)) %}
     {% endfor %}
-    {% for table in config.touched_if %}
+    {% for table in config.get('touched_if', {}) %}
         {% if definition.kind != 'recompute' %}
             {% do problems.append("touched_if goes with delta='recompute'") %}
         {% endif %}

@@ -235,7 +235,7 @@
     from turning a lateral join round. -#}
 {% macro keys_by_changed_row(definition, sql, table, changed) %}
     {% set keys = definition.config['keys'] %}
-    {% set condition = definition.config.touched_if.get(name_of_relation(table)) %}
+    {% set condition = definition.config.get('touched_if', {}).get(name_of_relation(table)) %}
     select distinct touched.*
     from {{ changed }} as changed
     cross join lateral (
