@@ -69,6 +69,10 @@ autovacuum_vacuum_scale_factor = 0.05
 autovacuum_analyze_scale_factor = 0.2
 autovacuum_vacuum_cost_limit = 1000
 
+# 2 MB of notifications, not the default 8 GB, which any session could fill the disk by;
+# the pipeline sends none
+max_notify_queue_pages = 256
+
 log_line_prefix = '%m [%p] %u@%d '
 log_checkpoints = off
 {tls}"""

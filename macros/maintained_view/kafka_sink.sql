@@ -74,7 +74,8 @@
 {% endmacro %}
 
 
-{#- The triggers that fill it and wake the publisher. -#}
+{#- The triggers that fill it. They send no notification: whoever may log in can fill
+    PostgreSQL's queue of those, and then every transaction that sends one fails. -#}
 {% macro note_changes(table, changes, key) %}
     {% set name = name_of_relation(changes) %}
     {% set function = maintenance_schema() ~ '.' ~ adapter.quote(name) %}
@@ -85,9 +86,6 @@
             insert into {{ changes }} ({{ key }}) select {{ key }} from old_rows;
         else
             insert into {{ changes }} ({{ key }}) select {{ key }} from new_rows;
-        end if;
-        if found then
-            perform pg_notify('{{ name }}', tg_table_schema);
         end if;
         return null;
     end

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from pipeline import Pipeline
 from psycopg import sql
 
 from firstclick.errors import ServerError
 from firstclick.roles import LIMITS, READER, admit, role_url
 from firstclick.stack import Stack
+from generator import generate
 
 READABLE = {
     "checkouts",
@@ -99,6 +101,13 @@ FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
+def pipeline(stack: Stack) -> Iterator[Pipeline]:
+    pipeline = Pipeline(stack)
+    yield pipeline
+    pipeline.close()
+
+
+@pytest.fixture(scope="module")
 def reader(stack: Stack) -> Iterator[psycopg.Connection]:
     with psycopg.connect(stack.reader_url, autocommit=True) as connection:
         yield connection
@@ -149,6 +158,32 @@ def test_its_sessions_are_read_only_and_have_limits(stack: Stack) -> None:
         "transaction_timeout": "30000ms",
     }
     assert connections == (LIMITS[READER].connections,)
+
+
+def test_a_full_queue_of_notifications_stops_no_writer(
+    stack: Stack, pipeline: Pipeline
+) -> None:
+    with (
+        psycopg.connect(stack.reader_url) as listener,
+        psycopg.connect(stack.reader_url, autocommit=True) as sender,
+    ):
+        listener.execute("listen anything")
+        listener.commit()
+        # What it has not heard yet is kept until its transaction ends
+        listener.execute("select from firstclick.checkouts limit 0")
+        sender.execute("set statement_timeout to 0")
+        with pytest.raises(psycopg.errors.Error, match="NOTIFY queue"):
+            while True:
+                sender.execute(
+                    "select count(pg_notify('anything', n || repeat('x', 7000)))"
+                    " from generate_series(1, 100) as n"
+                )
+        sent = generate(stack.bootstrap_servers, rate=100, duration=0.5, mess=0)
+        assert sent.purchases > 0
+        pipeline.settle()
+        # Not because it was let go meanwhile
+        with pytest.raises(psycopg.errors.Error, match="NOTIFY queue"):
+            sender.execute("select pg_notify('anything', repeat('x', 7000))")
 
 
 def test_an_edited_model_can_be_read_as_before(

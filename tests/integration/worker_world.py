@@ -82,7 +82,6 @@ create function {schema}.note_changed() returns trigger language plpgsql as $$
 begin
     insert into {schema}.checkouts_changes (purchase_id)
     select purchase_id from changed_rows;
-    perform pg_notify('checkouts_changes', tg_table_schema);
     return null;
 end
 $$;
