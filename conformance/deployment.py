@@ -20,7 +20,8 @@ from psycopg import sql
 from conformance.pipeline import PATIENCE, Pipeline
 from firstclick import stack as stacks
 from firstclick.cluster import Admin, Cluster
-from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT
 from firstclick.errors import DeploymentError, ServerError, SettingsError
 from firstclick.roles import READER, WORKERS, role_of, role_url
 from firstclick.settings import Settings

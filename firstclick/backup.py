@@ -16,7 +16,7 @@ from psycopg import sql
 
 from firstclick import stack as stacks
 from firstclick.connector.source import Source
-from firstclick.deploy import postgres_environment
+from firstclick.database import connect, postgres_environment, session_environment
 from firstclick.embedded.postgres import client_program
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Home
@@ -88,7 +88,7 @@ def restore(settings: Settings, file: Path) -> str:
         )
     with stacks.up(settings, servers_only=True) as started:
         stack, home = started.stack, Home(settings.home)
-        with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        with connect(stack.database_url, autocommit=True) as connection:
             _make_room(connection, stack)
         for work, limits in LIMITS.items():
             role, password = role_of(work, stack.schema_name), home.password(work)
@@ -99,7 +99,7 @@ def restore(settings: Settings, file: Path) -> str:
             url=stack.database_url,
             programs=settings.postgres_programs,
         )
-        with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        with connect(stack.database_url, autocommit=True) as connection:
             _check(connection, stack, file)
             connection.execute("analyze")
             if _is_same_kafka(connection, stack):
@@ -112,7 +112,7 @@ def restore(settings: Settings, file: Path) -> str:
 def _run(program: str, *arguments: str, url: str, programs: Path | None) -> None:
     done = subprocess.run(
         [client_program(program, programs, url), *arguments],
-        env={**os.environ, **postgres_environment(url)},
+        env={**os.environ, **session_environment(url)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -25,7 +25,10 @@ def _run() -> int:
     import typer
 
     from firstclick.commands import app
+    from firstclick.environment import forget_libpq
     from firstclick.errors import FirstClickError
+
+    forget_libpq()
 
     try:
         return app(standalone_mode=False) or 0

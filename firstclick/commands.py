@@ -15,7 +15,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from firstclick.deploy import postgres_environment
+from firstclick.database import postgres_environment, session_environment
 from firstclick.errors import FirstClickError, SettingsError
 from firstclick.home import Step
 from firstclick.settings import Settings
@@ -212,7 +212,7 @@ def env(
     variables = {
         "DATABASE_URL": url,
         **found.kafka.environment(),
-        **postgres_environment(url),
+        **session_environment(url, within_limits=role is Role.grafana),
         "FIRSTCLICK_SCHEMA": found.schema_name,
         "FIRSTCLICK_TOPIC_PREFIX": found.topic_prefix,
     }
@@ -234,11 +234,17 @@ def psql(context: typer.Context) -> None:
     if url is None:
         found = stack.running(settings)
         url, schema = found.database_url, found.schema_name
+    variables = postgres_environment(url)
     begin = {"search_path": f"{schema},public", **OWNER.settings}
     environment = {
         **os.environ,
-        **postgres_environment(url),
-        "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in begin.items()),
+        **variables,
+        "PGOPTIONS": " ".join(
+            [
+                *([variables["PGOPTIONS"]] if "PGOPTIONS" in variables else []),
+                *(f"-c {name}={value}" for name, value in begin.items()),
+            ]
+        ),
     }
     program = client_program("psql", settings.postgres_programs, url)
     os.execve(program, [program, *context.args], environment)

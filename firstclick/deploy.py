@@ -14,9 +14,8 @@ from pathlib import Path
 
 import msgspec
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Conninfo
 
+from firstclick.database import connect, session_environment
 from firstclick.embedded.processes import Command
 from firstclick.errors import DeploymentError
 from firstclick.home import Home
@@ -39,23 +38,6 @@ class Deployment(msgspec.Struct, frozen=True):
     database: str
     relations: dict[str, int]
     """Name to oid: a relation that was dropped or made anew has no or another one."""
-
-
-def postgres_environment(database_url: str) -> dict[str, str]:
-    """The variables by which libpq's programs and profiles.yml find the database."""
-    variables = {
-        option.keyword.decode(): option.envvar.decode()
-        for option in Conninfo.get_defaults()
-        if option.envvar is not None
-    }
-    given = {"host": "localhost", "port": "5432", **conninfo_to_dict(database_url)}
-    if "user" in given:
-        given.setdefault("dbname", given["user"])
-    return {
-        variables[name]: str(value)
-        for name, value in given.items()
-        if name in variables and value is not None
-    }
 
 
 @dataclass
@@ -110,7 +92,7 @@ class Deployer:
         (self.home.path / "dbt").mkdir(exist_ok=True)
         environment = {
             **os.environ,
-            **postgres_environment(self.database_url),
+            **session_environment(self.database_url),
             "FIRSTCLICK_SCHEMA": self.schema_name,
             "FIRSTCLICK_TOPIC_PREFIX": self.topic_prefix,
             "DBT_TARGET_PATH": str(self.home.path / "dbt"),
@@ -175,7 +157,7 @@ class Deployer:
 
     def _deployment(self, project: str) -> Deployment:
         try:
-            with psycopg.connect(self.database_url, connect_timeout=10) as connection:
+            with connect(self.database_url) as connection:
                 relations = connection.execute(
                     "select relname, pg_class.oid::bigint from pg_class"
                     " where relnamespace = to_regnamespace(%s)"

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 import psycopg
 from psycopg import sql
 
+from firstclick.database import connect
 from firstclick.embedded.topics import RETENTION_HOURS
 from firstclick.errors import ServerError
 from firstclick.metrics import ExpireMetrics, left
@@ -183,8 +184,9 @@ class Expirer:
 @contextmanager
 def expirer(place: Place, stop: Stop) -> Iterator[Expirer]:
     """Connect for as long as the block runs. Raises psycopg.Error."""
-    with psycopg.connect(
+    with connect(
         place.database_url,
+        target=place.target,
         autocommit=True,
         application_name="firstclick expire",
         connect_timeout=5,

@@ -13,6 +13,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from firstclick.database import connect
 from firstclick.errors import ServerError, SettingsError
 from firstclick.settings import Settings
 from firstclick.topic import NotDelivered, Topic
@@ -85,8 +86,8 @@ def _await(place: Place, topic: str) -> None:
 def _is_stopped(place: Place, topic: str) -> bool:
     source = sql.Identifier(f"{place.schema}_sources", f"raw_{topic}")
     try:
-        with psycopg.connect(
-            place.database_url, autocommit=True, connect_timeout=10
+        with connect(
+            place.database_url, target=place.target, autocommit=True
         ) as connection:
             connection.execute("set transaction_isolation = 'serializable'")
             connection.execute(sql.SQL(_READ).format(source=source))

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from firstclick.database import connect
 from firstclick.errors import ServerError
 
 READER = "grafana"
@@ -88,7 +89,7 @@ def admit(owner_url: str, role: str, password: str, limits: Limits) -> None:
     is. Raises ServerError where it is missing and the owner may not create it.
     """
     name = sql.Identifier(role)
-    with psycopg.connect(owner_url, connect_timeout=10) as connection:
+    with connect(owner_url) as connection:
         found = connection.execute(
             "select from pg_roles where rolname = %s", [role]
         ).fetchone()
@@ -135,7 +136,7 @@ def admit_workers(
         url = role_url(owner_url, role, password(worker))
         try:
             admit(owner_url, role, password(worker), LIMITS[worker])
-            psycopg.connect(url, connect_timeout=10).close()
+            connect(url).close()
         except (ServerError, psycopg.OperationalError):
             url = owner_url
         urls[worker] = url

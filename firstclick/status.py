@@ -17,6 +17,7 @@ from rich.text import Text
 
 from firstclick.cluster import Admin, Cluster
 from firstclick.connector.tables import OFFSETS
+from firstclick.database import connect
 from firstclick.embedded.topics import problems
 from firstclick.errors import ServerError
 from firstclick.home import State
@@ -171,8 +172,8 @@ def engine_status(settings: Settings, place: Place) -> Status:
             for topic in stopped
         ]
         if not stopped:
-            with psycopg.connect(
-                place.database_url, connect_timeout=_TIMEOUT
+            with connect(
+                place.database_url, target=place.target, connect_timeout=_TIMEOUT
             ) as connection:
                 found.topics = _health(connection, place.schema)
     except (psycopg.Error, ServerError) as error:
@@ -223,9 +224,7 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
     schema = sql.Identifier(state.schema_name)
     positions: Positions = {}
     try:
-        with psycopg.connect(
-            state.database_url, connect_timeout=_TIMEOUT
-        ) as connection:
+        with connect(state.database_url, connect_timeout=_TIMEOUT) as connection:
             if state.servers_only:
                 return
             connection.execute(sql.SQL("set local search_path to {}").format(schema))

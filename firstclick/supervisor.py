@@ -29,12 +29,14 @@ import psycopg
 
 from firstclick import logs
 from firstclick.cluster import Cluster
+from firstclick.database import connect
 from firstclick.deploy import Deployer
 from firstclick.embedded.certificates import Certificates, generated, given
 from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
 from firstclick.embedded.postgres import MAJOR, Postgres
 from firstclick.embedded.processes import Command, ProcessId, Running, end
 from firstclick.embedded.topics import create_topics
+from firstclick.environment import forget_libpq
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.metrics import ProcessMetrics, leave
@@ -120,7 +122,7 @@ class Worker:
     def _is_ready(self) -> bool:
         """Whether it has connected to PostgreSQL."""
         try:
-            with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+            with connect(self.environment["DATABASE_URL"]) as connection:
                 found = connection.execute(
                     "select from pg_stat_activity"
                     " where application_name = %s and datname = current_database()",
@@ -545,7 +547,7 @@ def end_children(state: State) -> None:
 
 def _check_database(url: str) -> str:
     try:
-        with psycopg.connect(url, connect_timeout=10) as connection:
+        with connect(url) as connection:
             number = connection.info.server_version
             host, port = connection.info.host, connection.info.port
     except psycopg.Error as error:
@@ -566,6 +568,7 @@ def main() -> int:
     parser.add_argument("--servers-only", action="store_true")
     arguments = parser.parse_args()
     logs.configure("supervisor")
+    forget_libpq()
     # What the processes write is for us alone
     os.umask(0o077)
     settings = Settings.load()

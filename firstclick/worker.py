@@ -16,6 +16,8 @@ import psycopg
 from psycopg import sql
 
 from firstclick.cluster import Cluster
+from firstclick.database import connect
+from firstclick.environment import forget_libpq
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
 from firstclick.logs import configure
 from firstclick.settings import Settings
@@ -144,7 +146,7 @@ def exclusive_session(
     Raises DeploymentError when one of the relations or functions is missing, Stopped
     when a signal comes while waiting, psycopg.Error.
     """
-    with psycopg.connect(
+    with connect(
         place.database_url,
         autocommit=True,
         application_name=f"firstclick {role}",
@@ -196,6 +198,7 @@ def main(name: str, work: Callable[[Place, Stop, logging.Logger], None]) -> int:
     as its last line.
     """
     log = configure(name)
+    forget_libpq()
     try:
         work(_place(), Stop(), log)
     except Stopped:

@@ -17,7 +17,8 @@ import typer
 from rich.console import Console
 
 from firstclick import stack as stacks
-from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 from mutations.edits import EDITS, Edit

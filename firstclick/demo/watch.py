@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from firstclick.database import connect
 from firstclick.demo.answers import Answers, ask
 from firstclick.demo.freshness import Freshness
 from firstclick.stack import Stack
@@ -207,7 +208,7 @@ class Watch:
 
     @contextmanager
     def _connect(self) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(
+        with connect(
             self._stack.database_url,
             autocommit=True,
             application_name="firstclick demo",

@@ -24,6 +24,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from firstclick.database import connect
 from firstclick.embedded.certificates import Certificates
 from firstclick.embedded.processes import Account, Command, ProcessId, Running, end
 from firstclick.errors import HomeError, ServerError, SettingsError
@@ -218,10 +219,9 @@ class Postgres:
             user=_SUPERUSER,
             password=self.home.password("superuser"),
             dbname=database,
-            connect_timeout=5,
             **self._tls,
         )
-        return psycopg.connect(where, autocommit=True)
+        return connect(where, autocommit=True, connect_timeout=5)
 
     def _create_database(
         self, connection: psycopg.Connection[tuple[object, ...]]

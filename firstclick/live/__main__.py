@@ -10,6 +10,7 @@ import sys
 import uvicorn
 
 from firstclick.dashboards import DIRECTORY, load_all
+from firstclick.environment import forget_libpq
 from firstclick.errors import FirstClickError, ServerError, SettingsError
 from firstclick.live.board import Board
 from firstclick.live.database import Away, Database
@@ -24,6 +25,7 @@ _CLOSING_SECONDS = 2
 def main() -> int:
     """Serve; returns the exit status. The log goes to stderr, an error as its end."""
     log = configure("live")
+    forget_libpq()
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn has its own while it serves, and raises the signal again in the end
         signal.signal(number, lambda number, frame: None)
@@ -46,7 +48,7 @@ async def _serve(settings: Settings, log: logging.Logger) -> None:
     dashboards = load_all()
     if not dashboards:
         raise ServerError(f"{DIRECTORY} has no dashboard: take all of the clone")
-    database = Database(settings.database_url, log)
+    database = Database(settings.database_url, log, settings.target)
     board = Board(dashboards, database, settings.schema_name, log)
     exposition = Exposition(board, settings.schema_name, settings.metrics)
     with _listen(settings.live_host, settings.live_port or 0) as listening:

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
 
+from firstclick.database import connect_async
 from firstclick.live.frames import Frame, read
 from firstclick.worker import Backoff, one_line
 
@@ -53,9 +54,15 @@ class Lane:
     """
 
     def __init__(
-        self, url: str, limit: float, spent: Spent, log: logging.Logger
+        self,
+        url: str,
+        limit: float,
+        spent: Spent,
+        log: logging.Logger,
+        target: str = "embedded",
     ) -> None:
         self._url = url
+        self._target = target
         self._limit = limit
         self._spent = spent
         self._log = log
@@ -102,9 +109,10 @@ class Lane:
         if time.monotonic() < self._retry_at:
             raise Away(self._reason)
         try:
-            self._connection = await psycopg.AsyncConnection.connect(
+            self._connection = await connect_async(
                 self._url,
-                autocommit=True,
+                target=self._target,
+                within_limits=True,
                 prepare_threshold=None,
                 application_name=APPLICATION_NAME,
                 connect_timeout=5,
@@ -165,10 +173,10 @@ class Database:
     QUICK, SLOW = 1.0, 5.0
     """Seconds that a statement may take."""
 
-    def __init__(self, url: str, log: logging.Logger) -> None:
+    def __init__(self, url: str, log: logging.Logger, target: str = "embedded") -> None:
         self.spent = Spent()
-        self._quick = Lane(url, self.QUICK, self.spent, log)
-        self._slow = Lane(url, self.SLOW, self.spent, log)
+        self._quick = Lane(url, self.QUICK, self.spent, log, target)
+        self._slow = Lane(url, self.SLOW, self.spent, log, target)
 
     async def query(self, statement: str, expected: float) -> tuple[Frame, float]:
         """Run a statement that took so many seconds last time. Raises Away, Failed."""

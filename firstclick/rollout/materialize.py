@@ -14,6 +14,7 @@ from typing import Self
 
 import psycopg
 
+from firstclick.database import connect
 from firstclick.errors import ServerError, SettingsError
 from firstclick.rollout.models import Models
 
@@ -88,8 +89,8 @@ class Materialize:
 
     def _is_deployed(self) -> bool:
         try:
-            with psycopg.connect(
-                self.models.database_url, autocommit=True, connect_timeout=10
+            with connect(
+                self.models.database_url, target="materialize", autocommit=True
             ) as connection:
                 [(count,)] = connection.execute(
                     "select count(*) from mz_catalog.mz_objects as objects"

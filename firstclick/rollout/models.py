@@ -6,7 +6,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from firstclick.deploy import PROJECT, complaint, postgres_environment
+from firstclick.database import session_environment
+from firstclick.deploy import PROJECT, complaint
 from firstclick.errors import DeploymentError
 from firstclick.settings import Settings
 from firstclick.verify import verify
@@ -65,7 +66,7 @@ class Models:
             env={
                 **os.environ,
                 **self.settings.environment(),
-                **postgres_environment(self.database_url),
+                **session_environment(self.database_url, self.settings.target),
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             },
             stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from firstclick.database import connect
 from firstclick.errors import ServerError
 from firstclick.rollout.models import SUFFIX, Models
 from firstclick.topic import NotDelivered, Topic
@@ -143,8 +144,8 @@ class RisingWave:
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection]:
         try:
-            with psycopg.connect(
-                self.models.database_url, autocommit=True, connect_timeout=10
+            with connect(
+                self.models.database_url, target="risingwave", autocommit=True
             ) as connection:
                 yield connection
         except psycopg.Error as error:

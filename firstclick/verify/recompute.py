@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import UndefinedTable
 
+from firstclick.database import connect
 from firstclick.errors import DeploymentError
 from firstclick.verify.findings import SHOWN_ROWS, Example, Finding
 
@@ -79,7 +80,7 @@ def snapshot(
     catalogue = sql.SQL(_MODELS).format(
         sql.Identifier(f"{schema}_maintenance", "models")
     )
-    with psycopg.connect(database_url, connect_timeout=10) as connection:
+    with connect(database_url) as connection:
         for _ in range(_ATTEMPTS):
             models = _models(connection, catalogue, schema)
             connection.rollback()

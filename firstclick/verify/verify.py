@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from firstclick import stack
+from firstclick.database import connect
 from firstclick.errors import ServerError
 from firstclick.settings import Settings
 from firstclick.verify.findings import Finding, Verification, in_utc
@@ -54,7 +55,7 @@ def verify(
         return done
 
     try:
-        with _moment(url, schema, engine) as (connection, models):
+        with _moment(url, schema, settings.target) as (connection, models):
             recomputed = None if models is None else each(recompute(connection, models))
             sampled = each(Sample(connection, schema, engine, sample, seed).findings())
             at = _now(connection, engine)
@@ -75,15 +76,14 @@ def verify(
 
 @contextmanager
 def _moment(
-    database_url: str, schema: str, engine: Engine
+    database_url: str, schema: str, target: str
 ) -> Iterator[tuple[psycopg.Connection[Any], list[Model] | None]]:
+    engine = ENGINES[target]
     if engine.begin is None:
         with snapshot(database_url, schema) as (connection, models):
             yield connection, models
         return
-    with psycopg.connect(
-        database_url, autocommit=True, connect_timeout=10
-    ) as connection:
+    with connect(database_url, target=target, autocommit=True) as connection:
         connection.execute(engine.begin)
         if engine.first is not None:
             names = {

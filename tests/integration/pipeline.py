@@ -15,7 +15,8 @@ from forked_dbt import run_dbt
 from psycopg.rows import dict_row
 from worker_world import PATIENCE, eventually
 
-from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT
 from firstclick.stack import Stack
 from firstclick.verify import Example, recompute, snapshot
 from generator import generate

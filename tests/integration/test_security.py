@@ -31,7 +31,8 @@ from worker_world import Worker
 from conformance.events import click, purchase
 from firstclick import stack as stacks
 from firstclick.cluster import Admin, Cluster, Security
-from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT
 from firstclick.embedded.certificates import generated
 from firstclick.errors import FirstClickError
 from firstclick.home import Home, Layout

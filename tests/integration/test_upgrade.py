@@ -18,7 +18,8 @@ from pipeline import Pipeline
 
 from benchmarks.shop_events import messages
 from firstclick import stack as stacks
-from firstclick.deploy import PROJECT, Deployment, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT, Deployment
 from firstclick.embedded.topics import create_topics
 from firstclick.errors import FirstClickError
 from firstclick.home import Home, Step

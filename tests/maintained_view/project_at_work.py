@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 from forked_dbt import run_dbt
 
-from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT
 
 TABLES = """
 create table sales (

@@ -41,7 +41,8 @@ from conformance.deployment import deployed
 from conformance.events import deletion
 from conformance.hostile import Statement
 from firstclick import stack as stacks
-from firstclick.deploy import PROJECT, postgres_environment
+from firstclick.database import postgres_environment
+from firstclick.deploy import PROJECT
 from firstclick.expire import expire_once
 from firstclick.settings import Settings
 from firstclick.stack import Stack
