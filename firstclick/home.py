@@ -230,6 +230,20 @@ class Home:
         finally:
             lock.release()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether another process has the lock, so a supervisor lives."""
+        if not (self.path / "lock").exists():
+            return False
+        with self.errors():
+            lock = self.lock()
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return True
+            lock.release()
+        return False
+
     def read(self, kind: type[Struct], name: str) -> Struct | None:
         """A JSON file of the home, or None where there is none."""
         with self.errors():

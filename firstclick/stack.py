@@ -23,6 +23,7 @@ from firstclick.home import Home, State, Step
 from firstclick.settings import Settings
 from firstclick.supervisor import LOCKED, end_children
 
+_MODULE = "firstclick.supervisor"
 _POLL = 0.05
 _STOP_SECONDS = 90
 
@@ -70,7 +71,25 @@ def find(path: Path) -> State | None:
     state = home.state
     if state is None or state.phase in ("stopped", "failed"):
         return None
-    return state if state.supervisor.find() is not None else None
+    return state if _supervisor(home, state) is not None else None
+
+
+def _supervisor(home: Home, state: State) -> psutil.Process | None:
+    """The supervisor that lives, if one does.
+
+    Who holds the home's lock is one, even where its record no longer fits it: an
+    earlier version told processes apart by a time that moves when the clock is set.
+    """
+    process = state.supervisor.find()
+    if process is not None or not home.is_held:
+        return process
+    try:
+        process = psutil.Process(state.supervisor.pid)
+        if home.path.samefile(process.cwd()) and _MODULE in process.cmdline():
+            return process
+    except (psutil.Error, OSError):
+        pass
+    return None
 
 
 def running(settings: Settings) -> Stack:
@@ -112,7 +131,7 @@ def start(
     state = find(home.path)
     supervisor = None
     if state is not None and state.phase == "stopping":
-        _wait_for_end(state)
+        _wait_for_end(home, state)
         state = None
     if state is None:
         supervisor = _spawn(home, settings, detach, servers_only)
@@ -159,7 +178,7 @@ def down(path: Path) -> bool:
     state = home.state
     if state is None:
         return False
-    supervisor = state.supervisor.find()
+    supervisor = _supervisor(home, state)
     stopped = supervisor is not None
     if supervisor is not None:
         end(supervisor, signal.SIGTERM, _STOP_SECONDS)
@@ -188,7 +207,7 @@ def _spawn(
     home: Home, settings: Settings, detach: bool, servers_only: bool
 ) -> "subprocess.Popen[bytes]":
     log = home.logs / "supervisor.log"
-    command = [sys.executable, "-m", "firstclick.supervisor"]
+    command = [sys.executable, "-m", _MODULE]
     if servers_only:
         command.append("--servers-only")
     if not detach:
@@ -237,7 +256,7 @@ def _follow(
                 if supervisor is not None:
                     supervisor.wait()
                 raise FirstClickError(state.error or "the stack failed to start")
-            if supervisor is None and state.supervisor.find() is None:
+            if supervisor is None and _supervisor(home, state) is None:
                 raise ServerError(
                     f"the stack in {home.path} stopped while it was waited for: "
                     "start it again"
@@ -254,8 +273,8 @@ def _follow(
         time.sleep(_POLL)
 
 
-def _wait_for_end(state: State) -> None:
-    process = state.supervisor.find()
+def _wait_for_end(home: Home, state: State) -> None:
+    process = _supervisor(home, state)
     if process is not None:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
             process.wait(_STOP_SECONDS)

@@ -49,6 +49,9 @@ SERVERS = ("postgres", "kafka")
 LOCKED = 3
 """The exit status where another supervisor holds the home."""
 
+_LOCK_SECONDS = 0.5
+"""To wait for the home's lock, which who asks whether it is held has for a moment."""
+
 _READY_SECONDS = 30
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
@@ -575,7 +578,7 @@ def main() -> int:
     home = Home.open(settings.home)
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(home.locked())
+            held.enter_context(home.locked(_LOCK_SECONDS))
         except HomeError as error:
             log.error("%s", error)
             return LOCKED

@@ -360,7 +360,7 @@ class Postgres:
             return
         with contextlib.suppress(IndexError, ValueError):
             lines = record.read_text().splitlines()
-            orphan = ProcessId(int(lines[0]), float(lines[2])).find()
+            orphan = ProcessId(int(lines[0]), create_time=float(lines[2])).find()
             if orphan is not None:
                 end(orphan, signal.SIGINT, 30)
         for process in psutil.process_iter():

@@ -26,31 +26,63 @@ _READ_SECONDS = 2.0
 """How long the last words of a program that has ended may take to be read."""
 
 
-class ProcessId(msgspec.Struct, frozen=True):
-    """A process, told apart from a later one that got the same number."""
+class ProcessId(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A process, told apart from a later one that got the same number.
+
+    On Linux by what no clock moves: which boot it was, and the clock ticks from there
+    to the start of the process.
+    """
 
     pid: int
-    create_time: float
-    """Seconds since the epoch; good to about a second, clocks are adjusted."""
+    boot: str | None = None
+    ticks: int | None = None
+    create_time: float | None = None
+    """Seconds since the epoch, where there is no /proc; also of a process that an
+    earlier version recorded. Where the clock is set, Linux moves it, macOS doesn't."""
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId":
         try:
-            return cls(pid, psutil.Process(pid).create_time())
+            ticks = _ticks(pid)
+            if ticks is not None:
+                return cls(pid, _boot(), ticks)
+            return cls(pid, create_time=psutil.Process(pid).create_time())
         except psutil.Error:
-            return cls(pid, 0)
+            return cls(pid)
 
     def find(self) -> psutil.Process | None:
         """The process, unless it has ended."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.create_time) > 2:
-                return None
-            if process.status() == psutil.STATUS_ZOMBIE:
+            if not self._is(process) or process.status() == psutil.STATUS_ZOMBIE:
                 return None
         except psutil.Error:
             return None
         return process
+
+    def _is(self, process: psutil.Process) -> bool:
+        if self.ticks is not None:
+            return (self.boot, self.ticks) == (_boot(), _ticks(self.pid))
+        if self.create_time is not None:
+            return abs(process.create_time() - self.create_time) < 2
+        return False
+
+
+def _boot() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since the boot; None where unknown."""
+    try:
+        content = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    # Behind its name, which is in parentheses and may hold any byte
+    return int(content.rpartition(b")")[2].split()[19])
 
 
 def end(process: psutil.Process, stop: signal.Signals, timeout: float) -> None:

@@ -1,10 +1,12 @@
 """Kafka and PostgreSQL under the supervisor."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -163,6 +165,28 @@ def test_what_a_killed_supervisor_leaves_behind_is_ended(home: Path) -> None:
     stacks.down(home)
     assert [c for c in state.children.values() if c.process.find()] == []
     assert stacks.down(home) is False
+
+
+def test_a_stack_of_an_earlier_version_is_found_after_the_clock_was_set(
+    home: Path,
+) -> None:
+    _start(home)
+    state = _state(home)
+    processes = [state.supervisor, *(c.process for c in state.children.values())]
+    record = json.loads((home / "state.json").read_text())
+    recorded = [record["supervisor"]]
+    recorded += [child["process"] for child in record["children"].values()]
+    for process in recorded:
+        began = psutil.Process(process["pid"]).create_time()
+        process.pop("boot", None)
+        process.pop("ticks", None)
+        process["create_time"] = began - 60
+    Home(home).write_bytes(json.dumps(record).encode(), "state.json")
+    assert _state(home).phase == "ready"
+    assert stacks.running(_settings(home)).home == home
+    assert stacks.down(home) is True
+    assert [process for process in processes if process.find()] == []
+    assert stacks.find(home) is None
 
 
 def test_a_home_in_use_is_not_started_twice(servers: Stack) -> None:

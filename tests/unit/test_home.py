@@ -1,12 +1,16 @@
 """A home is refused unless it is ours, and what is in it survives."""
 
+import json
 import os
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 
 from firstclick import stack as stacks
@@ -200,7 +204,38 @@ def test_a_port_that_is_set_and_taken_is_an_error(
 def test_a_process_is_told_from_one_with_the_same_number() -> None:
     ours = ProcessId.of(os.getpid())
     assert ours.find() is not None
-    assert ProcessId(ours.pid, ours.create_time - 3600).find() is None
+    earlier = ProcessId(ours.pid, ours.boot, (ours.ticks or 0) - 1)
+    assert earlier.find() is None
+    assert ProcessId(ours.pid, "another boot", ours.ticks).find() is None
+    assert ProcessId(ours.pid).find() is None
+
+
+def test_a_process_that_an_earlier_version_recorded_is_found() -> None:
+    began = psutil.Process().create_time()
+    record = json.dumps({"pid": os.getpid(), "create_time": began}).encode()
+    assert msgspec.json.decode(record, type=ProcessId).find() is not None
+    assert ProcessId(os.getpid(), create_time=began - 3600).find() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no clock moves it")
+@pytest.mark.parametrize("seconds", [-86_400, -60, 60, 86_400])
+def test_a_process_is_found_after_the_clock_was_set(
+    monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    ours = ProcessId.of(os.getpid())
+    # When the machine was started is where the clock is, less the time since then
+    boot = psutil.boot_time() + seconds
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot)
+    assert ours.find() is not None
+    assert ProcessId.of(os.getpid()) == ours
+
+
+def test_who_asks_for_the_lock_sees_whether_it_is_held(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    assert not home.is_held
+    with home.locked():
+        assert home.is_held
+    assert not home.is_held
 
 
 def test_the_directory_that_keeps_a_user_out_is_found() -> None:
