@@ -124,7 +124,8 @@
         {% do create_relation(relation, definition, plan.sql, plan.columns) %}
         {% do coming.stand_ins.update({relation: relation}) %}
     {% endif %}
-    {% if changes and plan.exists and deployed and deployed.rows_hash == plan.rows_hash %}
+    {% if changes and plan.exists and plan.in_place and deployed
+        and deployed.rows_hash == plan.rows_hash %}
         {% do run_query(note_differences(relation, '(' ~ plan.sql ~ ')', changes, key)) %}
     {% elif changes %}
         {% set table = definition.parents[0] %}
@@ -171,13 +172,14 @@
     {% do put_in_place(coming.successors) %}
     {% do run_all(coming.removals.values() | sum(start=[])) %}
     {% for plan in coming.plans if not plan.is_deployed %}
-        {% do install_triggers(plan.triggers) %}
+        {% do install_triggers(plan.definition, plan.triggers) %}
     {% endfor %}
     {% do drop_stale_triggers(functions, kept_functions, kept_names) %}
     {% for definition in definitions %}
         {% if definition.changes %}
             {% do run_query(note_changes(
-                definition.parents[0], definition.changes, definition.key)) %}
+                definition.relation, definition.parents[0],
+                definition.changes, definition.key)) %}
         {% endif %}
         {% if definition.node %}
             {% do finish_model(definition.node) %}

@@ -35,11 +35,11 @@
             {% do run_query(replace_rows(definition, expanded, columns)) %}
         {% endif %}
     {% endif %}
-    {% do install_triggers(plan.triggers) %}
+    {% do run_query(remember_model(definition, models, plan)) %}
+    {% do install_triggers(definition, plan.triggers) %}
     {% do drop_stale_triggers(
         deployed.functions if deployed else [],
         plan.triggers.functions, names_of_triggers(plan.triggers)) %}
-    {% do run_query(remember_model(definition, models, plan)) %}
 
     {#- Changed rows have gone through the triggers; a changed view, and changed
         columns, are carried to the readers here. -#}
@@ -75,7 +75,7 @@
         {% set triggers = maintaining_triggers(definition, expanded, columns, models) %}
     {% endif %}
     {% set triggers_hash = local_md5(triggers | string ~ definition.config.indexes | string) %}
-    {% set in_place = triggers_are_in_place(triggers.triggers) %}
+    {% set in_place = triggers_are_in_place(definition, triggers.triggers) %}
     {{ return({
         'definition': definition,
         'expanded': expanded,
@@ -85,6 +85,7 @@
         'triggers': triggers,
         'rows_hash': hash,
         'triggers_hash': triggers_hash,
+        'in_place': in_place,
         'has_its_rows': same and in_place,
         'is_deployed': same and in_place and deployed.triggers_hash == triggers_hash,
     }) }}

@@ -26,7 +26,7 @@
     {% set outcome = deploy_model(definition) %}
     {% call statement('main') %}
         {{ table_of_changes(changes, config.get('keys')) }};
-        {{ note_changes(table, changes, config.get('keys')) }}
+        {{ note_changes(this.render(), table, changes, config.get('keys')) }}
         {%- if outcome != 'unchanged' %}
         {{ note_all([table], changes, config.get('keys')) }}
         {%- endif %}
@@ -76,7 +76,7 @@
 
 {#- The triggers that fill it. They send no notification: whoever may log in can fill
     PostgreSQL's queue of those, and then every transaction that sends one fails. -#}
-{% macro note_changes(table, changes, key) %}
+{% macro note_changes(sink, table, changes, key) %}
     {% set name = name_of_relation(changes) %}
     {% set function = maintenance_schema() ~ '.' ~ adapter.quote(name) %}
     create or replace function {{ function }}() returns trigger
@@ -91,13 +91,18 @@
     end
     $$;
 
+    {% set names = [] %}
     {% for operation, rows in {
         'insert': 'new table as new_rows',
         'update': 'new table as new_rows',
         'delete': 'old table as old_rows',
     }.items() %}
-    create or replace trigger "999_{{ name }}_{{ operation }}"
+    {% set trigger = '999_' ~ name ~ '_' ~ operation %}
+    {% do names.append(trigger) %}
+    create or replace trigger {{ adapter.quote(trigger) }}
     after {{ operation }} on {{ table }} referencing {{ rows }}
     for each statement execute function {{ function }}();
+    {{ always(table, trigger) }};
     {% endfor %}
+    {{ remember_triggers(sink, {table: names}) }};
 {% endmacro %}

@@ -28,13 +28,14 @@
             {% do of_table.update({trigger:
                 'create or replace trigger ' ~ adapter.quote(trigger) ~ ' after '
                 ~ operation ~ ' on ' ~ table ~ ' referencing ' ~ rows
-                ~ ' for each statement execute function ' ~ function ~ '()'}) %}
+                ~ ' for each statement execute function ' ~ function ~ '();\n'
+                ~ always(table, trigger)}) %}
         {% endfor %}
         {% if table not in models %}
             {% do of_table.update({'000_guard':
                 'create or replace trigger "000_guard" before insert or update or delete'
                 ~ ' or truncate on ' ~ table ~ ' for each statement execute function '
-                ~ maintenance_schema() ~ '.guard()'}) %}
+                ~ maintenance_schema() ~ '.guard();\n' ~ always(table, '000_guard')}) %}
         {% endif %}
         {% do triggers.update({table: of_table}) %}
     {% endfor %}
@@ -87,11 +88,13 @@ $maintain$;
 {% endmacro %}
 
 
-{% macro install_triggers(triggers) %}
+{#- Needs the model's row in the catalogue. -#}
+{% macro install_triggers(definition, triggers) %}
     {% set statements = triggers.functions.values() | list %}
     {% for of_table in triggers.triggers.values() %}
         {% do statements.extend(of_table.values()) %}
     {% endfor %}
+    {% do statements.append(remember_triggers(definition.relation, triggers.triggers)) %}
     {% do run_all(statements) %}
 {% endmacro %}
 
@@ -120,16 +123,4 @@ $maintain$;
         {% do statements.append('drop function if exists ' ~ function ~ '()') %}
     {% endfor %}
     {% do run_all(statements) %}
-{% endmacro %}
-
-
-{% macro triggers_are_in_place(triggers) %}
-    {% set missing = [] %}
-    {% for table, of_table in triggers.items() %}
-        {% set names = run_query(
-            "select tgname from pg_trigger where tgrelid = '" ~ table ~ "'::regclass"
-        ).columns[0].values() %}
-        {% do missing.extend(of_table | reject('in', names) | list) %}
-    {% endfor %}
-    {{ return(not missing) }}
 {% endmacro %}

@@ -18,6 +18,7 @@ create table if not exists {{ maintenance }}.models (
     rows_hash text not null,
     triggers_hash text not null
 );
+{{ prepare_remembered_triggers() }}
 
 -- Taken first by whoever writes to the pipeline, until the transaction ends.
 create or replace function {{ maintenance }}.serialise() returns void
@@ -153,6 +154,7 @@ create or replace function {{ maintenance }}.put_in_place(names text[], successo
 returns void language plpgsql as $$
 declare
     kinds jsonb := '{"r": "table", "v": "view"}';
+    states jsonb := '{"O": "enable", "A": "enable always", "R": "enable replica", "D": "disable"}';
     dropping text[];
     renaming text[];
     making text[];
@@ -200,7 +202,11 @@ begin
         where not is_given
     ),
     remade as (
-        select 0 as step, 0 as place, pg_get_triggerdef(pg_trigger.oid) as statement
+        select
+            0 as step, 0 as place, concat(
+                pg_get_triggerdef(pg_trigger.oid),
+                format('; alter table %s %s trigger %I', name, states ->> tgenabled::text, tgname)
+            ) as statement
         from given
         inner join pg_trigger on tgrelid = given.relation
         where successor is not null and not tgisinternal

@@ -3,11 +3,22 @@
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from project_at_work import ProjectAtWork
+from psycopg.conninfo import make_conninfo
 
+from firstclick.home import Home
 from firstclick.stack import Stack
+
+SALES = """
+insert into shops values (1, 'north'), (2, 'south');
+insert into sales
+select n, n % 3, 'hat', n, '2026-01-01' from generate_series(1, 300) as n;
+insert into returns select n, n * 2, 1 from generate_series(1, 50) as n;
+"""
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +47,34 @@ def deployed(make_project: Callable[[], ProjectAtWork]) -> Iterator[ProjectAtWor
 def project(make_project: Callable[[], ProjectAtWork]) -> ProjectAtWork:
     """A test's own, not deployed yet."""
     return make_project()
+
+
+@pytest.fixture
+def filled(project: ProjectAtWork) -> ProjectAtWork:
+    """Deployed, with rows in its tables."""
+    project.run()
+    with project.connect() as connection:
+        connection.execute(SALES)
+    return project
+
+
+@pytest.fixture(scope="session")
+def superuser(servers: Stack) -> str:
+    """The URL of the same database for its superuser."""
+    return make_conninfo(
+        servers.database_url,
+        user="postgres",
+        password=Home(servers.home).password("superuser"),
+    )
+
+
+@pytest.fixture
+def as_replica(superuser: str, filled: ProjectAtWork) -> psycopg.Connection[Any]:
+    """A session for which only what is `enable always` fires."""
+    with psycopg.connect(superuser) as connection:
+        connection.execute(
+            "grant set on parameter session_replication_role to firstclick"
+        )
+    connection = filled.connect()
+    connection.execute("set session_replication_role = replica")
+    return connection

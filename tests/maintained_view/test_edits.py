@@ -7,16 +7,7 @@ from contextlib import contextmanager
 from typing import LiteralString
 
 import psycopg
-import pytest
 from project_at_work import ProjectAtWork
-
-SALES = """
-insert into shops values (1, 'north'), (2, 'south');
-insert into sales
-select n, n % 3, 'hat', n, '2026-01-01' from generate_series(1, 300) as n;
-insert into returns select n, n * 2, 1 from generate_series(1, 50) as n;
-"""
-
 
 TOTALS: LiteralString = """
 select (select sum(revenue) from region_totals), (select sum(amount) from sale_details),
@@ -50,14 +41,6 @@ def reading(
         done.set()
         reader.join()
     assert not failures
-
-
-@pytest.fixture
-def filled(project: ProjectAtWork) -> ProjectAtWork:
-    project.run()
-    with project.connect() as connection:
-        connection.execute(SALES)
-    return project
 
 
 def test_what_was_not_edited_is_left_alone(deployed: ProjectAtWork) -> None:
