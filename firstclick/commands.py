@@ -302,7 +302,8 @@ def backup(
     """Write the pipeline into a file, while events flow."""
     from firstclick.backup import backup
 
-    backup(Settings.load(), file)
+    with _signals(interrupt=True):
+        backup(Settings.load(), file)
     _say(f"Written: {file}, {file.stat().st_size / 1e6:,.1f} MB")
 
 
@@ -313,7 +314,9 @@ def restore(
     """Fill a home that has no events yet from a backup."""
     from firstclick.backup import restore
 
-    _say(f"{restore(Settings.load(), file)}: start it with `firstclick up`")
+    with _signals(interrupt=True):
+        said = restore(Settings.load(), file)
+    _say(f"{said}: start it with `firstclick up`")
 
 
 @app.command()

@@ -536,19 +536,47 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
     ),
     "Backing up": (
         Trouble(
-            "expected a file that backup has written",
+            "is not there, expected a file that backup has written",
             "There is no such file.",
             "Correct the path.",
         ),
         Trouble(
+            "is no file, expected one that backup has written",
+            "The path leads to a directory, a pipe or a device.",
+            "Name the file itself.",
+        ),
+        Trouble(
+            "let this user read it, or copy it to where you may",
+            "The user who restores may not read the file.",
+            "`chmod` it, or copy it; a backup is readable by its owner alone.",
+        ),
+        Trouble(
+            "is no complete backup",
+            "The file was cut off or changed on its way, or something else wrote it. "
+            "Nothing was changed.",
+            "Copy it again from where it was kept, and compare checksums.",
+        ),
+        Trouble(
+            "expected a pipeline alone, as backup writes it",
+            "`pg_dump` wrote the file, of more or of less than the pipeline.",
+            "Make one by `firstclick backup`, or use `pg_restore` by yourself.",
+        ),
+        Trouble(
             "name a file in a directory of yours",
-            "No permission or no room for the file.",
+            "No permission or no room for the file. An earlier file of that name is "
+            "as it was.",
             "Name another place.",
         ),
         Trouble(
             "already, expected none: restore into another home",
-            "Restoring never overwrites.",
+            "Restoring never overwrites events.",
             "Set `FIRSTCLICK_HOME` to a new directory.",
+        ),
+        Trouble(
+            "expected the pipeline's own alone",
+            "You, or somebody, made a table, view, function or the like that a restore "
+            "would drop. Nothing was changed.",
+            "Move it (`alter table … set schema …`) or drop it, then restore again.",
         ),
         Trouble(
             "has no schema",
@@ -556,14 +584,30 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Set `FIRSTCLICK_SCHEMA` to that one.",
         ),
         Trouble(
+            "which is to hold it: give a newer server",
+            "The backup comes from a newer PostgreSQL than yours.",
+            "Set `DATABASE_URL` to a server of that version or newer.",
+        ),
+        Trouble(
+            "was made by a newer version of First Click",
+            "This version would not understand what the backup holds.",
+            "Restore with the version that made it, or a newer one.",
+        ),
+        Trouble(
+            "nothing was changed: see to that and restore again",
+            "PostgreSQL refused a statement, for example for want of room on its disk, "
+            "or because the backup uses a type or function that your database lacks.",
+            "The message has PostgreSQL's reason.",
+        ),
+        Trouble(
             "see to that and try again",
-            "`pg_dump` or `pg_restore` gave up.",
+            "`pg_dump` gave up.",
             "The message has its reason.",
         ),
         Trouble(
             ": …; see to it and restore again",
-            "Kafka did not come up for the restored home.",
-            "`firstclick logs kafka`; restore again into a new home.",
+            "Kafka did not come up for the restored home. Nothing was changed.",
+            "`firstclick logs kafka`, then restore again.",
         ),
     ),
     "Watching": (

@@ -99,5 +99,5 @@ def test_a_backup_of_nothing_and_from_nothing_is_one_clear_error(
         }
     )
     (tmp_path / "shop.backup").write_text("no backup")
-    with pytest.raises(ServerError, match="not appear to be"):
+    with pytest.raises(HomeError, match="not appear to be"):
         restore(given, tmp_path / "shop.backup")
