@@ -12,7 +12,8 @@
     connector.password    of that worker's role, and so for each worker, mode 0600
     superuser.password    of PostgreSQL's superuser, mode 0600
     postgresql.conf       written anew by each start; ALTER SYSTEM overrides it
-    postgres/             PostgreSQL's data, owned by whom it runs as
+    pg_hba.conf           who gets into which database; written anew as well
+    postgres/             PostgreSQL's data, owned by whom it runs as; see datadir.py
     kafka/                Kafka's data and server.properties
     kafka-*/              Kafka's jars, where the user's cache can't be written
     postgres-*/           PostgreSQL's programs, where its user can't get to the wheel
@@ -43,6 +44,7 @@ from filelock import FileLock, Timeout
 from firstclick.cluster import Security
 from firstclick.embedded.processes import ProcessId
 from firstclick.errors import HomeError, ServerError
+from firstclick.trust import changeable
 
 LAYOUT = 1
 
@@ -120,6 +122,7 @@ class Home:
         full disk.
         """
         home = cls(path)
+        home.check_way()
         with home.errors():
             if not path.is_symlink():
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -148,6 +151,7 @@ class Home:
 
         What is in it decides what we connect to, send passwords to and end.
         """
+        self.check_way()
         with self.errors():
             if self.path.is_symlink():
                 raise HomeError(
@@ -161,6 +165,17 @@ class Home:
                 # What is replaced just now may be gone since it was listed
                 with contextlib.suppress(FileNotFoundError):
                     self._check_entry(entry)
+
+    def check_way(self) -> None:
+        """Raise HomeError where others could put another directory in its place."""
+        with self.errors():
+            found = changeable(self.path.parent)
+        if found is not None:
+            raise HomeError(
+                f"{found}, on the way to the home {self.path}, can be changed by other "
+                "users, expected by its owner alone: set FIRSTCLICK_HOME to a "
+                "directory that nobody else can replace"
+            )
 
     def _check_entry(self, entry: Path) -> None:
         if entry.is_symlink():

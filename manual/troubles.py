@@ -156,6 +156,13 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Delete it; it holds nothing that can't be made again.",
         ),
         Trouble(
+            "on the way to the home …, can be changed by other users",
+            "A directory above the home belongs to another user, or others may write "
+            "to it: they could put another home in its place.",
+            "Take a home below directories that only root and you may change, such as "
+            "`/var/lib`; `/tmp` will do.",
+        ),
+        Trouble(
             "the home … can't be used",
             "The operating system refused a file: permission, or a full disk.",
             "See to what the message names.",
@@ -348,6 +355,11 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "unset the three files to have one generated.",
         ),
         Trouble(
+            "expected by its owner alone: keep what FIRSTCLICK_TLS_CERTIFICATE",
+            "Another user could put another file in the place of a certificate's.",
+            "Keep the files below directories that only root and you may change.",
+        ),
+        Trouble(
             "expected PEM there",
             "A file that `FIRSTCLICK_TLS_…` names is not there, or not yours to read.",
             "Correct the path, or its permissions.",
@@ -366,6 +378,11 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "asks for TLS, for which there is no",
             "The wheel's clients were built without TLS.",
             "Install PostgreSQL's clients, or set `FIRSTCLICK_POSTGRES_PROGRAMS`.",
+        ),
+        Trouble(
+            "on the way to FIRSTCLICK_POSTGRES_PROGRAMS, can be changed",
+            "Another user could put other programs there, which you would run.",
+            "Install them below directories that only root and you may change.",
         ),
         Trouble(
             "FIRSTCLICK_POSTGRES_PROGRAMS is …, which has no",

@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firstclick.errors import HomeError, SettingsError
 from firstclick.home import Home
+from firstclick.trust import changeable
 
 ADDRESS = ipaddress.ip_address("127.0.0.1")
 """Where the own servers listen, so what their certificate must be for."""
@@ -58,6 +59,15 @@ def generated(home: Home) -> Certificates:
 def given(certificate: Path, key: Path, authority: Path) -> Certificates:
     """Those in these files. Raises SettingsError where they can't be used."""
     try:
+        for file in (certificate, key, authority):
+            found = changeable(file)
+            if found is not None:
+                raise SettingsError(
+                    f"{found}, on the way to {file}, can be changed by other users, "
+                    "expected by its owner alone: keep what FIRSTCLICK_TLS_CERTIFICATE"
+                    ", FIRSTCLICK_TLS_KEY and FIRSTCLICK_TLS_CA name where nobody else "
+                    "can write"
+                )
         chain = certificate.read_bytes()
         loaded = x509.load_pem_x509_certificates(chain)[0]
         private = serialization.load_pem_private_key(key.read_bytes(), None)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -13,12 +12,15 @@ from pathlib import Path
 import platformdirs
 
 from firstclick.errors import ServerError
+from firstclick.trust import changeable
 
 _DOWNLOADS = 8
 
 
 def class_path(home: Path, stopping: threading.Event) -> list[Path]:
     """The jars, in the user's cache or, where that can't be written, in ``home``.
+
+    The cache of another user (whose HOME root has kept) is left alone.
 
     Downloaded once (45 MB), each compared with its SHA-256; those that Maven's own
     repository under the user's home has already are taken from there. Raises
@@ -29,7 +31,8 @@ def class_path(home: Path, stopping: threading.Event) -> list[Path]:
     jars = [(line.split()[0], line.split()[1]) for line in lines]
     names = ["-".join(jar.split(":")[1:]) + ".jar" for jar, _ in jars]
     directory = f"kafka-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
-    caches = [platformdirs.user_cache_path("firstclick", appauthor=False), home]
+    cache = platformdirs.user_cache_path("firstclick", appauthor=False)
+    caches = [cache, home] if _is_safe(cache / directory) else [home]
     for cache in caches:
         if (cache / directory).is_dir():
             return [cache / directory / name for name in names]
@@ -42,6 +45,13 @@ def class_path(home: Path, stopping: threading.Event) -> list[Path]:
             "make room there, or set XDG_CACHE_HOME to another directory"
         ) from error
     return [cache / directory / name for name in names]
+
+
+def _is_safe(directory: Path) -> bool:
+    try:
+        return changeable(directory) is None
+    except OSError:
+        return False
 
 
 def _is_writable(cache: Path) -> bool:
@@ -67,7 +77,7 @@ def _install(
         def install(jar: tuple[str, str], name: str) -> None:
             if stopping.is_set():
                 raise ServerError("stopped while Kafka was downloaded")
-            shutil.copyfile(_find(*jar, scratch=Path(scratch)), complete / name)
+            (complete / name).write_bytes(_find(*jar, scratch=Path(scratch)))
 
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             list(pool.map(install, jars, names))
@@ -79,7 +89,7 @@ def _install(
                 raise
 
 
-def _find(jar: str, sha256: str, scratch: Path) -> Path:
+def _find(jar: str, sha256: str, scratch: Path) -> bytes:
     import requests
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
@@ -100,8 +110,10 @@ def _find(jar: str, sha256: str, scratch: Path) -> Path:
                 f"Kafka's {jar} could not be downloaded ({_reason(error)}): see to the "
                 "network (HTTPS_PROXY is heeded), then try again"
             ) from error
-        if hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
-            return file
+        # Read once: what was compared is what is installed
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return content
         if file.is_relative_to(scratch):
             break
     raise ServerError(

@@ -7,6 +7,7 @@ PostgreSQL's own and starts by itself.
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -26,10 +27,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from firstclick.database import connect
 from firstclick.embedded.certificates import Certificates
-from firstclick.embedded.processes import Account, Command, ProcessId, Running, end
+from firstclick.embedded.datadir import Directory
+from firstclick.embedded.processes import Account, Command, Running
 from firstclick.errors import HomeError, ServerError, SettingsError
-from firstclick.home import Home, write_private
-from firstclick.roles import OWNER
+from firstclick.home import Home
+from firstclick.roles import LIMITS, OWNER
+from firstclick.trust import changeable
 
 ROLE = DATABASE = "firstclick"
 MAJOR = 18
@@ -78,16 +81,21 @@ log_line_prefix = '%m [%p] %u@%d '
 log_checkpoints = off
 {tls}"""
 
-# Relative to where it is started, and to its data
+# Relative to its data
 _TLS = """
 ssl = on
 ssl_cert_file = '../server.pem'
 ssl_key_file = '../server.key'
 ssl_min_protocol_version = 'TLSv1.3'
-hba_file = 'pg_hba.conf'
 """
 
-_TLS_ALONE = b"hostssl all all 127.0.0.1/32 scram-sha-256\n"
+# The pipeline's roles but its owner get into its database and no other
+_HBA = """\
+# Written anew by each start.
+{kind} {database} all 127.0.0.1/32 scram-sha-256
+{kind} all "/^({roles})(_|$)" 127.0.0.1/32 reject
+{kind} all all 127.0.0.1/32 scram-sha-256
+"""
 
 # PostgreSQL lets everybody make temporary tables and large objects, which could fill
 # the disk, and take advisory locks, which could stop the writers, who take one too
@@ -151,30 +159,25 @@ class Postgres:
         """
         account = Account.named(self.user) if os.geteuid() == 0 else None
         programs = self._programs(account)
-        directory = self.data.parent
+        path = self.data.parent
         with self.home.errors():
-            directory.mkdir(exist_ok=True, mode=0o700)
+            path.mkdir(exist_ok=True, mode=0o700)
             if account is not None:
-                self._hand_over(directory, account)
-            if not self.data.exists():
-                self._initialise(programs, account)
-            self._check_version()
-            self._end_orphans()
-            self._write_certificates(directory, account)
-        self.home.write_bytes(
-            _CONFIG.format(
-                port=self.port,
-                shared_buffers=min(512, psutil.virtual_memory().total // _MB // 8),
-                tls=_TLS if self.certificates is not None else "",
-            ).encode(),
-            "postgresql.conf",
-            mode=0o644,
-        )
+                self._hand_over(path, account)
+            directory = Directory(path, account.ids if account else None)
+            self._end_orphans(directory, account)
+            version = directory.open(self._files())
+            if version is None:
+                self._initialise(directory, programs, account)
+            else:
+                self._check_version(version)
+        self._write_configuration()
         return self._command(
             account,
             str(programs / "postgres"),
             *("-D", str(self.data)),
             *("-c", f"config_file={self.home.path / 'postgresql.conf'}"),
+            *("-c", f"hba_file={self.home.path / 'pg_hba.conf'}"),
         )
 
     def wait_ready(self, running: Running) -> str:
@@ -251,17 +254,29 @@ class Postgres:
                 )
             )
 
-    def _write_certificates(self, directory: Path, account: Account | None) -> None:
+    def _files(self) -> dict[str, bytes]:
+        """What the server has to read and nobody else may."""
         if self.certificates is None:
-            return
-        for name, content in (
-            ("server.pem", self.certificates.chain),
-            ("server.key", self.certificates.key),
-            ("pg_hba.conf", _TLS_ALONE),
-        ):
-            write_private(directory / name, content)
-            if account is not None:
-                os.chown(directory / name, account.uid, account.gid)
+            return {}
+        return {
+            "server.pem": self.certificates.chain,
+            "server.key": self.certificates.key,
+        }
+
+    def _write_configuration(self) -> None:
+        tls = self.certificates is not None
+        roles = "|".join(LIMITS)
+        for name, content in {
+            "postgresql.conf": _CONFIG.format(
+                port=self.port,
+                shared_buffers=min(512, psutil.virtual_memory().total // _MB // 8),
+                tls=_TLS if tls else "",
+            ),
+            "pg_hba.conf": _HBA.format(
+                kind="hostssl" if tls else "host", database=DATABASE, roles=roles
+            ),
+        }.items():
+            self.home.write_bytes(content.encode(), name, mode=0o644)
 
     def _programs(self, account: Account | None) -> Path:
         installed = programs_directory(self.programs)
@@ -297,32 +312,28 @@ class Postgres:
                 f"PostgreSQL runs as {account.name}, who may not enter {blocked}: "
                 "set FIRSTCLICK_HOME to a directory below one that all may enter"
             )
-        owner = directory.stat().st_uid
+        # In the home, where nobody else could put a link in its place
+        owner = directory.stat(follow_symlinks=False).st_uid
         if owner == os.geteuid():
-            os.chown(directory, account.uid, account.gid)
+            os.chown(directory, account.uid, account.gid, follow_symlinks=False)
         elif owner != account.uid:
             raise HomeError(
                 f"{directory} belongs to user {owner}, expected {account.name}: set "
                 "FIRSTCLICK_POSTGRES_USER to its owner, or use another home"
             )
 
-    def _initialise(self, programs: Path, account: Account | None) -> None:
+    def _initialise(
+        self, directory: Directory, programs: Path, account: Account | None
+    ) -> None:
         # Elsewhere and then renamed, so that a half-initialised one can't be
-        for remains in self.data.parent.glob("initialising*"):
-            shutil.rmtree(remains)
-        scratch = Path(tempfile.mkdtemp(prefix="initialising", dir=self.data.parent))
-        password = scratch / "password"
-        password.touch(mode=0o600)
-        password.write_text(self.home.password("superuser"))
-        if account is not None:
-            os.chown(password, account.uid, account.gid)
-            os.chown(scratch, account.uid, account.gid)
+        scratch = f"initialising-{secrets.token_hex(8)}"
+        directory.begin(scratch, self.home.password("superuser"))
         result = self._command(
             account,
             str(programs / "initdb"),
-            *("--pgdata", str(scratch / "data")),
+            *("--pgdata", str(directory.path / scratch / "data")),
             *("--username", _SUPERUSER),
-            *("--pwfile", str(password)),
+            *("--pwfile", str(directory.path / scratch / "password")),
             "--auth=scram-sha-256",
             "--encoding=UTF8",
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
@@ -335,40 +346,53 @@ class Postgres:
                 f"PostgreSQL could not make {self.data}: {reason}; make room or see "
                 "to its permissions"
             )
-        os.rename(scratch / "data", self.data)
-        shutil.rmtree(scratch)
+        directory.finish(scratch)
 
-    def _check_version(self) -> None:
-        try:
-            came = (self.data / "PG_VERSION").read_text().strip()
-        except FileNotFoundError as error:
+    def _check_version(self, came: str) -> None:
+        if not came:
             raise HomeError(
                 f"{self.data} lacks PG_VERSION, expected PostgreSQL's data: restore "
                 "it, or delete the directory to start with an empty database"
-            ) from error
+            )
         if came != str(MAJOR):
             raise HomeError(
                 f"{self.data} was written by PostgreSQL {came}, expected {MAJOR}: "
                 "move it over with pg_upgrade, or use another home"
             )
 
-    def _end_orphans(self) -> None:
-        # First the server, by its own record; where that was killed, its backends,
-        # which take a moment to notice
-        record = self.data / "postmaster.pid"
-        if not record.exists():
-            return
-        with contextlib.suppress(IndexError, ValueError):
-            lines = record.read_text().splitlines()
-            orphan = ProcessId(int(lines[0]), create_time=float(lines[2])).find()
-            if orphan is not None:
-                end(orphan, signal.SIGINT, 30)
+    def _end_orphans(self, directory: Directory, account: Account | None) -> None:
+        """End the processes of a server of an earlier run.
+
+        They are told by where they work, by their name and by whom they run as. The
+        server's own record of itself is a file that others could have written.
+        """
+        user = os.geteuid() if account is None else account.uid
+        for stop, seconds in (
+            # The server first; where that was killed, its backends, which take a
+            # moment to notice
+            (signal.SIGINT, 30),
+            (signal.SIGQUIT, 10),
+            (signal.SIGKILL, 10),
+        ):
+            left = self._left(user, backends=stop != signal.SIGINT)
+            if left:
+                directory.kill([process.pid for process in left], stop)
+                psutil.wait_procs(left, seconds)
+
+    def _left(self, user: int, *, backends: bool) -> list[psutil.Process]:
+        left = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.cwd() == str(self.data):
-                    end(process, signal.SIGQUIT, 10)
-        # PostgreSQL would take whoever got the number, or a zombie, for a server
-        record.unlink(missing_ok=True)
+                if (
+                    process.name() == "postgres"
+                    and set(process.uids()) == {user}
+                    and process.cwd() == str(self.data)
+                    # A zombie has none, a backend a title
+                    and (command := process.cmdline())
+                    and (backends or not command[0].startswith("postgres:"))
+                ):
+                    left.append(process)
+        return left
 
     def _command(self, account: Account | None, *arguments: str) -> Command:
         return Command(
@@ -432,7 +456,8 @@ def client_program(name: str, given: Path | None, url: str) -> str:
 def programs_directory(given: Path | None, program: str = "postgres") -> Path:
     """Where a program of PostgreSQL's is: in the directory given, or in the wheel.
 
-    Raises SettingsError where that directory lacks it.
+    Raises SettingsError where that directory lacks it, or others could have put it
+    there.
     """
     if given is not None:
         if not os.access(given / program, os.X_OK):
@@ -440,6 +465,13 @@ def programs_directory(given: Path | None, program: str = "postgres") -> Path:
                 f"FIRSTCLICK_POSTGRES_PROGRAMS is {str(given)!r}, which has no "
                 f"{program}, expected PostgreSQL {MAJOR}'s programs: set it to where "
                 "they are, or unset it to use the wheel's"
+            )
+        found = changeable(given / program)
+        if found is not None:
+            raise SettingsError(
+                f"{found}, on the way to FIRSTCLICK_POSTGRES_PROGRAMS, can be changed "
+                "by other users, expected by its owner alone: set it to a directory "
+                "where nobody else can write"
             )
         return given
     # Not imported: the package makes directories and warns when it is

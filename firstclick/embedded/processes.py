@@ -121,6 +121,11 @@ class Account:
             )
         return cls(name, entry.pw_uid, entry.pw_gid)
 
+    @property
+    def ids(self) -> tuple[int, int]:
+        """Its user's and its group's number."""
+        return self.uid, self.gid
+
     def unreachable(self, path: Path) -> Path | None:
         """The first directory on the way to ``path`` that the user may not enter."""
         for directory in reversed(path.resolve().parents):

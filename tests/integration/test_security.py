@@ -239,7 +239,7 @@ def test_passwords_are_in_nothing_that_is_printed_and_on_no_command_line(
 
 def test_what_a_home_holds_is_closed_to_others(site: Site) -> None:
     # Those that PostgreSQL's own user has to read
-    shared = ("postgres", "postgresql.conf")
+    shared = ("postgres", "postgresql.conf", "pg_hba.conf")
     open_ = {
         str(file.relative_to(site.home))
         for file in site.files()

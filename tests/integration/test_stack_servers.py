@@ -1,6 +1,8 @@
 """Kafka and PostgreSQL under the supervisor."""
 
 import json
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -121,6 +123,9 @@ def home(make_home: Callable[[], Path]) -> Iterator[Path]:
     Home.open(path)
     for remains in ("postgres/initialisingx/data", "kafka/formattingx/data"):
         (path / remains).mkdir(parents=True)
+    if os.geteuid() == 0:
+        for made in (path / "postgres", *(path / "postgres").rglob("*")):
+            shutil.chown(made, "nobody")
     yield path
     stacks.down(path)
 
