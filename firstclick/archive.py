@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 
 from firstclick.embedded.postgres import programs_directory
+from firstclick.environment import child_environment
 from firstclick.errors import HomeError
 
 _ENTRY = re.compile(
@@ -232,7 +233,7 @@ def _reading(
     """What pg_restore writes. Raises HomeError where it fails in the end."""
     with subprocess.Popen(
         [program, *arguments, str(file)],
-        env={**os.environ, "LC_ALL": "C"},
+        env=child_environment({"LC_ALL": "C"}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

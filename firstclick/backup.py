@@ -25,6 +25,7 @@ from firstclick.belongings import SEEDS, strangers
 from firstclick.connector.source import Source
 from firstclick.database import connect, session_environment
 from firstclick.embedded.postgres import client_program
+from firstclick.environment import child_environment
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Home
 from firstclick.roles import LIMITS, admit, role_of
@@ -163,7 +164,7 @@ def _dump(stack: Stack, programs: Path | None, output: BufferedRandom) -> None:
             client_program("pg_dump", programs, url),
             *("--format=custom", "--no-owner", f"--file={file}", *chosen),
         ],
-        env={**os.environ, **session_environment(url)},
+        env=child_environment(session_environment(url)),
         pass_fds=(output.fileno(),),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

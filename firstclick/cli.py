@@ -1,5 +1,6 @@
 """The command line: errors and signals. What it offers is in firstclick.commands."""
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -9,6 +10,10 @@ from firstclick.printable import printable
 
 def main() -> NoReturn:
     """Run the command line. An error is one line on stderr and status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        # One that can't write a character must not end in a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = _run()
     except KeyboardInterrupt:

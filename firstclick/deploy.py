@@ -1,7 +1,6 @@
 """Deployment of the models: dbt, when something changed since it last ran."""
 
 import hashlib
-import os
 import re
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import psycopg
 
 from firstclick.database import connect, session_environment
 from firstclick.embedded.processes import Command
+from firstclick.environment import MODELS, child_environment
 from firstclick.errors import DeploymentError
 from firstclick.home import Home
 
@@ -90,16 +90,15 @@ class Deployer:
 
     def _run(self, on_model: Callable[[str, float], None] | None) -> None:
         (self.home.path / "dbt").mkdir(exist_ok=True)
-        environment = {
-            **os.environ,
+        own = {
             **session_environment(self.database_url),
             "FIRSTCLICK_SCHEMA": self.schema_name,
             "FIRSTCLICK_TOPIC_PREFIX": self.topic_prefix,
             "DBT_TARGET_PATH": str(self.home.path / "dbt"),
             "DBT_LOG_PATH": str(self.home.logs),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "PYTHONUNBUFFERED": "1",
         }
+        environment = child_environment(own, also=MODELS)
         command = Command(
             [
                 *(sys.executable, "-m", "dbt.cli.main"),

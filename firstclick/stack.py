@@ -18,6 +18,7 @@ import psutil
 from firstclick.cluster import Cluster, Security
 from firstclick.embedded import guard
 from firstclick.embedded.processes import end
+from firstclick.environment import DOWNLOADING, MODELS, child_environment
 from firstclick.errors import FirstClickError, HomeError, ServerError, SettingsError
 from firstclick.home import Home, State, Step
 from firstclick.settings import Settings
@@ -319,6 +320,4 @@ def _stack(path: Path, state: State) -> Stack:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    names = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    others = {name: value for name, value in os.environ.items() if name not in names}
-    return {**others, **settings.environment()}
+    return child_environment(settings.environment(), also=(*DOWNLOADING, *MODELS))

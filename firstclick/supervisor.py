@@ -36,7 +36,7 @@ from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
 from firstclick.embedded.postgres import MAJOR, Postgres
 from firstclick.embedded.processes import Command, ProcessId, Running, end
 from firstclick.embedded.topics import create_topics
-from firstclick.environment import forget_libpq
+from firstclick.environment import child_environment, forget_libpq
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.metrics import ProcessMetrics, leave
@@ -56,6 +56,9 @@ _READY_SECONDS = 30
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 _STABLE_SECONDS = 60.0
+
+# Those of the environment are for what is downloaded
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +90,7 @@ class Worker:
     def prepare(self, stopping: threading.Event) -> Command:
         return Command(
             [sys.executable, "-m", f"firstclick.{self.name}"],
-            {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+            child_environment(self.environment),
             self.home.path,
             record=partial(logs.as_record, self.name),
         )
@@ -166,7 +169,7 @@ class Page(Worker):
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._base}/health", timeout=5) as answer:
+            with _NO_PROXY.open(f"{self._base}/health", timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

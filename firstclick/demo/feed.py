@@ -5,7 +5,6 @@ prints the generator's progress as a JSON object a line, and an error as its las
 """
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import IO
 import msgspec
 
 from firstclick.embedded.processes import Command
+from firstclick.environment import child_environment
 from firstclick.errors import FirstClickError
 from firstclick.settings import Settings
 from firstclick.stack import Stack
@@ -35,11 +35,12 @@ class Feed:
                 "-" if duration is None else repr(duration),
                 repr(backfill_hours),
             ],
-            {
-                **os.environ,
-                **stack.kafka.environment(),
-                "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
-            },
+            child_environment(
+                {
+                    **stack.kafka.environment(),
+                    "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
+                }
+            ),
             stack.home,
         )
         self.progress: Progress | None = None

@@ -1,13 +1,13 @@
 """dbt on a streaming engine, and the schema where a next version is built."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
 
 from firstclick.database import session_environment
 from firstclick.deploy import PROJECT, complaint
+from firstclick.environment import MODELS, child_environment
 from firstclick.errors import DeploymentError
 from firstclick.settings import Settings
 from firstclick.verify import verify
@@ -15,6 +15,9 @@ from firstclick.verify import verify
 SUFFIX = "_dbt_deploy"
 """What dbt-materialize appends to the names of a deployment's schema and clusters, and
 macros/streaming/places.sql on either engine."""
+
+# The clusters' names, and where an image lets dbt write
+_PLACES = ("FIRSTCLICK_", "DBT_LOG_PATH", "DBT_TARGET_PATH")
 
 SAMPLE = 300
 """Messages of each topic to try by the rules before the new models are put in place."""
@@ -63,12 +66,14 @@ class Models:
                 *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
             ],
             cwd=PROJECT,
-            env={
-                **os.environ,
-                **self.settings.environment(),
-                **session_environment(self.database_url, self.settings.target),
-                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            },
+            env=child_environment(
+                {
+                    **self.settings.environment(),
+                    **session_environment(self.database_url, self.settings.target),
+                    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+                },
+                also=(*MODELS, *_PLACES),
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
