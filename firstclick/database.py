@@ -180,8 +180,9 @@ def _options(given: str, settings: dict[str, str]) -> str:
 
 
 def _are_refused(error: psycopg.OperationalError) -> bool:
-    # As PgBouncer says it
-    return "unsupported startup parameter" in str(error)
+    # As PgBouncer says it, and a PostgreSQL before 18, whose version is told by others
+    words = ("unsupported startup parameter", "unrecognized configuration parameter")
+    return any(each in str(error) for each in words)
 
 
 def _are_set(

@@ -33,11 +33,12 @@ from firstclick.database import connect
 from firstclick.deploy import Deployer
 from firstclick.embedded.certificates import Certificates, generated, given
 from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
-from firstclick.embedded.postgres import MAJOR, Postgres
+from firstclick.embedded.postgres import Postgres
 from firstclick.embedded.processes import Command, ProcessId, Running, end
 from firstclick.embedded.topics import create_topics
 from firstclick.environment import child_environment, forget_libpq
 from firstclick.errors import FirstClickError, HomeError, ServerError
+from firstclick.given import check_given
 from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.metrics import ProcessMetrics, leave
 from firstclick.roles import LIMITS, READER, admit, admit_workers, role_of, role_url
@@ -438,7 +439,7 @@ class Supervisor:
         given = self.settings.database_url
         if given is not None:
             start = time.monotonic()
-            self._step(_check_database(given), start)
+            self._step(check_given(given, self.settings.schema_name), start)
         else:
             self._wait_for(self._server("postgres"))
         if self._deployer is not None:
@@ -549,24 +550,6 @@ def end_children(state: State) -> None:
         if process is not None:
             stop = signal.SIGINT if name == "postgres" else signal.SIGTERM
             end(process, stop, 30)
-
-
-def _check_database(url: str) -> str:
-    try:
-        with connect(url) as connection:
-            number = connection.info.server_version
-            host, port = connection.info.host, connection.info.port
-    except psycopg.Error as error:
-        raise ServerError(
-            f"DATABASE_URL can't be reached: {' '.join(str(error).split())}; see to "
-            "the server, or unset it to use an own one"
-        ) from error
-    if number // 10000 < MAJOR:
-        raise ServerError(
-            f"DATABASE_URL is PostgreSQL {number // 10000}, expected {MAJOR} or newer: "
-            "give another server, or unset it to use an own one"
-        )
-    return f"PostgreSQL {number // 10000}.{number % 10000} on {host}:{port}, as given"
 
 
 def main() -> int:

@@ -250,6 +250,29 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Upgrade it, or unset the variable.",
         ),
         Trouble(
+            "expected UTF8, as events hold any character",
+            "Another encoding has no bytes for some characters, or doesn't know which "
+            "ones it holds; PostgreSQL would refuse well-formed events.",
+            "`create database … encoding 'UTF8' template template0` there, and its "
+            "name in `DATABASE_URL`. An encoding can't be changed afterwards.",
+        ),
+        Trouble(
+            "is a standby, expected one that can be written to",
+            "The address leads to a replica, which only repeats what its primary does.",
+            "The primary's address in `DATABASE_URL`.",
+        ),
+        Trouble(
+            "may not create schemas in the database",
+            "The role in `DATABASE_URL` lacks the privilege to make the pipeline's "
+            "schemas.",
+            "`grant create on database … to …`, by the database's owner.",
+        ),
+        Trouble(
+            "may not create tables in the schema",
+            "The schema belongs to another role.",
+            "`alter schema … owner to …`, or another `FIRSTCLICK_SCHEMA`.",
+        ),
+        Trouble(
             "may not create it: create it, or grant",
             "The dashboards' role is missing on the server that was given.",
             "`create role`, or `alter role … createrole`, by its administrator.",

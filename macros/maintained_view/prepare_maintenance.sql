@@ -2,6 +2,7 @@
     and the functions that their triggers share. Idempotent; runs on every start. -#}
 {% macro prepare_maintenance() %}
 {% set maintenance = maintenance_schema() %}
+{{ check_database() }}
 select pg_advisory_xact_lock(hashtextextended('{{ maintenance }}', 0));
 
 create schema if not exists {{ adapter.quote(target.schema) }};
