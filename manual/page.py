@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from firstclick import status
 from firstclick.home import Child
 from firstclick.live.metrics import known
-from firstclick.logs import KEPT, LARGEST
+from firstclick.logs import BURST, KEPT, LARGEST, QUIET_SECONDS
 from firstclick.metrics import (
     ConnectorMetrics,
     ExpireMetrics,
@@ -41,6 +41,8 @@ def render() -> str:
         ),
         megabytes=LARGEST // 1_000_000,
         kept=KEPT,
+        burst=BURST,
+        quiet=round(QUIET_SECONDS),
         messages="\n\n".join(_messages()),
     )
 

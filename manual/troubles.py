@@ -652,6 +652,19 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
     ),
     "Watching": (
         Trouble(
+            "those that have waited longest without a request are closed",
+            "Something connects to the live page and sends no request: a scan, a "
+            "broken client, or somebody who means to keep others out. Nobody who asks "
+            "is kept out by it.",
+            "See who connects: `ss -tn`. A proxy before the page can refuse them.",
+        ),
+        Trouble(
+            "as many as the page may have: others are turned away",
+            "More look at the live page than its process may have files open. Those "
+            "who look go on; others get a 503 and try again by themselves.",
+            "Raise the hard limit of open files (`ulimit -Hn`) and start again.",
+        ),
+        Trouble(
             "expected the database for the role that the dashboards read by",
             "The page was started by hand without an address.",
             'Before it: `set -a; eval "$(firstclick env --role grafana)"`.',

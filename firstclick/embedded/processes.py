@@ -20,7 +20,7 @@ import psutil
 
 from firstclick.embedded import guard
 from firstclick.errors import ServerError, SettingsError
-from firstclick.logs import KEPT, LARGEST
+from firstclick.logs import KEPT, LARGEST, Quiet, parsed
 
 _READ_SECONDS = 2.0
 """How long the last words of a program that has ended may take to be read."""
@@ -257,10 +257,24 @@ class Running:
         )
         # A full disk must not stop the reading, and with it the program
         handler.handleError = lambda record: None  # type: ignore[method-assign]
-        with output, contextlib.closing(handler):
+        handler.setFormatter(_As(self.command.record))
+        with output, contextlib.closing(Quiet(handler)) as quiet:
             for line in output:
-                text = self.command.record(line.decode(errors="replace").rstrip())
-                self._tail.append(text)
-                handler.emit(
+                text = line.decode(errors="replace").rstrip()
+                self._tail.append(self.command.record(text))
+                # A record's own process sees to what repeats
+                chosen = quiet if parsed(text) is None else handler
+                chosen.handle(
                     logging.LogRecord(name, logging.INFO, "", 0, text, None, None)
                 )
+
+
+class _As(logging.Formatter):
+    """A line in the form that a log has it in."""
+
+    def __init__(self, record: Callable[[str], str]) -> None:
+        super().__init__()
+        self._record = record
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._record(record.getMessage())

@@ -7,12 +7,16 @@ import signal
 import socket
 import sys
 
-import uvicorn
-
 from firstclick.dashboards import DIRECTORY, load_all
 from firstclick.environment import forget_libpq
 from firstclick.errors import FirstClickError, ServerError, SettingsError
 from firstclick.live.board import Board
+from firstclick.live.connections import (
+    Connections,
+    PageConfig,
+    PageServer,
+    allow_files,
+)
 from firstclick.live.database import Away, Database
 from firstclick.live.metrics import Exposition
 from firstclick.live.web import application
@@ -50,12 +54,16 @@ async def _serve(settings: Settings, log: logging.Logger) -> None:
         raise ServerError(f"{DIRECTORY} has no dashboard: take all of the clone")
     database = Database(settings.database_url, log, settings.target)
     board = Board(dashboards, database, settings.schema_name, log)
-    exposition = Exposition(board, settings.schema_name, settings.metrics)
+    connections = Connections(log, allow_files())
+    exposition = Exposition(board, connections, settings.schema_name, settings.metrics)
     with _listen(settings.live_host, settings.live_port or 0) as listening:
         port: int = listening.getsockname()[1]
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application(board, exposition, settings.live_host, port, token),
+        server = PageServer(
+            PageConfig(
+                application(
+                    board, exposition, connections, settings.live_host, port, token
+                ),
+                connections,
                 access_log=False,
                 log_config=None,
                 log_level="warning",
@@ -69,7 +77,9 @@ async def _serve(settings: Settings, log: logging.Logger) -> None:
         except Away:
             log.warning("the page is served all the same, and says so")
         log.info("serving on http://%s:%d", _in_url(settings.live_host), port)
+        moving = asyncio.create_task(connections.keep_moving())
         await server.serve([listening])
+        moving.cancel()
         await database.close()
 
 

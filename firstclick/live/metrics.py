@@ -1,5 +1,6 @@
 """``/metrics``: what the database knows, what the page does, what the workers left."""
 
+import logging
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from psycopg import sql
 
 from firstclick.live.board import Board, Counts
+from firstclick.live.connections import Connections
 from firstclick.live.database import Away, Failed
 from firstclick.metrics import SUFFIX
 
@@ -57,9 +59,16 @@ _BY_TOPIC = {
 class Exposition:
     """Answers Prometheus; asks the database once each time."""
 
-    def __init__(self, board: Board, schema: str, directory: Path | None) -> None:
+    def __init__(
+        self,
+        board: Board,
+        connections: Connections,
+        schema: str,
+        directory: Path | None,
+    ) -> None:
         """``directory`` is where the workers leave their files, if anywhere."""
         self._board = board
+        self._connections = connections
         self._directory = directory
         self._health = _HEALTH.format(sql.Identifier(schema)).as_string()
         self._engine = _ENGINE.format(sql.Identifier(schema)).as_string()
@@ -77,7 +86,7 @@ class Exposition:
             _Collected(
                 [
                     *_of_database(answered, health, engines),
-                    *_of_page(self._board.counts),
+                    *_of_page(self._board.counts, self._connections),
                     *_of_workers(self._directory),
                 ]
             )
@@ -95,7 +104,8 @@ def known() -> list[Metric]:
     """Every metric that is not a worker's, for who explains them."""
     engine = {"engine": "", "version": ""}
     none = Counts(viewers=0, asking=0, queries=0, query_seconds=0)
-    return [*_of_database(True, [], [engine]), *_of_page(none), *_of_workers(None)]
+    page = _of_page(none, Connections(logging.getLogger(), 0))
+    return [*_of_database(True, [], [engine]), *page, *_of_workers(None)]
 
 
 class _Collected(Collector):
@@ -137,7 +147,7 @@ def _of_database(
         yield family
 
 
-def _of_page(counts: Counts) -> Iterable[Metric]:
+def _of_page(counts: Counts, connections: Connections) -> Iterable[Metric]:
     yield InfoMetricFamily(
         "firstclick_build",
         "The version of First Click.",
@@ -153,6 +163,22 @@ def _of_page(counts: Counts) -> Iterable[Metric]:
         "firstclick_page_query_seconds",
         "The time that those took.",
         counts.query_seconds,
+    )
+
+    yield GaugeMetricFamily(
+        "firstclick_page_connections",
+        "Connections to the live page that are open.",
+        connections.open,
+    )
+    yield CounterMetricFamily(
+        "firstclick_page_turned_away",
+        "Requests that the page answered by 503, having too many viewers.",
+        connections.turned_away,
+    )
+    yield CounterMetricFamily(
+        "firstclick_page_closed_connections",
+        "Connections that the page closed: without a request, not read, too many.",
+        connections.closed.total(),
     )
 
 

@@ -1,11 +1,9 @@
 """What a browser may ask for: pages, files, values, and how we do."""
 
-import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,28 +16,18 @@ from starlette.responses import (
 )
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
 
 from firstclick.dashboards import Dashboard
 from firstclick.dashboards.model import Custom
 from firstclick.live import page
 from firstclick.live.assets import STATIC, ECharts
 from firstclick.live.board import SPAN, Board
+from firstclick.live.connections import Connections, Doorkeeper
 from firstclick.live.guard import HEALTH, Guard
 from firstclick.live.metrics import Exposition
 
 _SILENCE = 3.0
 """Seconds after which a stream without news says that it is alive."""
-
-_SEND_SECONDS = 20
-
-
-class _Stream(EventSourceResponse):
-    """A stream that ends when its reader takes nothing for a while."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with contextlib.suppress(SendTimeoutError):
-            await super().__call__(scope, receive, send)
 
 
 class Site:
@@ -78,7 +66,7 @@ class Site:
                 async for message in watcher.messages(_SILENCE):
                     yield message
 
-        return _Stream(messages(), ping=0, send_timeout=_SEND_SECONDS)
+        return EventSourceResponse(messages(), ping=0)
 
     async def health(self, request: Request) -> Response:
         body = msgspec.json.encode(self._board.counts)
@@ -99,7 +87,12 @@ class Site:
 
 
 def application(
-    board: Board, exposition: Exposition, host: str, port: int, token: str | None
+    board: Board,
+    exposition: Exposition,
+    connections: Connections,
+    host: str,
+    port: int,
+    token: str | None,
 ) -> Starlette:
     """Return what answers on that host and port; ``token`` is None on loopback.
 
@@ -121,7 +114,10 @@ def application(
             *(Route(path, answer) for path, answer in routes),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(Guard, host=host, port=port, token=token)],
+        middleware=[
+            Middleware(Guard, host=host, port=port, token=token),
+            Middleware(Doorkeeper, connections=connections),
+        ],
         exception_handlers={HTTPException: _in_a_line},
     )
 

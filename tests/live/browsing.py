@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,17 @@ _SHOWN = """() => Object.fromEntries([...document.querySelectorAll(".panel")].ma
     }))"""
 
 
+def _limit(files: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+
 class Site:
     """`python -m firstclick.live` on a free port, until the block ends."""
 
-    def __init__(self, stack: Stack, log: Path, **environment: str) -> None:
+    def __init__(
+        self, stack: Stack, log: Path, files: int | None = None, **environment: str
+    ) -> None:
+        """``files`` is how many the process may have open."""
         self._log = log
         self._output = log.open("wb")
         self.process = subprocess.Popen(
@@ -44,6 +53,7 @@ class Site:
                 **environment,
             },
             stderr=self._output,
+            preexec_fn=None if files is None else partial(_limit, files),
         )
 
     def __enter__(self) -> "Site":

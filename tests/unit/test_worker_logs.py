@@ -1,6 +1,7 @@
 """Logs are records, are bounded, and can be read."""
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from firstclick import logs
 from firstclick.embedded import processes
 from firstclick.embedded.processes import Command, Running
 from firstclick.errors import HomeError
 from firstclick.logbook import Logbook, choose
-from firstclick.logs import KEPT, as_record, parsed
+from firstclick.logs import BURST, KEPT, Quiet, as_record, parsed
 
 
 def run(program: str) -> list[dict[str, object]]:
@@ -158,3 +160,71 @@ def test_logs_are_followed_over_their_rotation(tmp_path: Path) -> None:
 
     assert [entry.text for entry in book.follow(ended)] == ["bc", "d"]
     assert [e.text for e in Logbook(tmp_path, ["cook"]).latest(5)] == ["a", "bc", "d"]
+
+
+FLOOD = """
+import logging, sys
+from firstclick.logs import configure
+log = configure('cook')
+log.info('begun')
+for number in range(5000):
+    log.error('no pan at 127.0.0.1:%d', 40000 + number)
+log.info('%d eggs', 1)
+log.info('%d eggs', 2)
+"""
+
+
+def test_what_repeats_is_logged_first_and_last_with_its_count() -> None:
+    records = run(FLOOD)
+    assert len(records) < 50
+    assert records[0]["event"] == "begun"
+    assert records[1]["event"] == "no pan at 127.0.0.1:40000"
+    assert {"1 eggs", "2 eggs"} <= {record["event"] for record in records}
+    told = [record for record in records if record.get("repeated", 1) != 1]
+    errors = sum(str(record["event"]).startswith("no pan") for record in records)
+    held = sum(int(str(record["repeated"])) for record in told)
+    assert errors - len(told) + held == 5000
+    assert "no pan at 127.0.0.1:44999" in str(told[-1]["event"])
+
+
+def test_what_repeats_is_told_while_it_goes_on_and_no_more_when_it_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(logs, "QUIET_SECONDS", 0.05)
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    log = logging.Logger("cook")
+    log.addHandler(Quiet(Kept()))
+    for _ in range(3):
+        before = len(said)
+        for _ in range(100):
+            log.error("no pan")
+        # Told by a timer, with nothing logged
+        eventually(lambda: len(said) > before and "like it" in said[-1])  # noqa: B023
+    assert said.count("no pan") >= BURST
+    silence = time.monotonic() + 0.2
+    eventually(lambda: time.monotonic() > silence)
+    log.error("no pan")
+    assert said[-1] == "no pan"
+
+
+def test_what_another_program_repeats_is_counted(tmp_path: Path) -> None:
+    program = (
+        "for number in range(5000): print('2026-11-27 18:00:0%d.123 UTC [%d] ERROR: no'"
+        " % (number % 10, 30000 + number))\n"
+        "print('the end')"
+    )
+    command = Command(
+        [sys.executable, "-c", program], {}, tmp_path, record=lambda line: f"<{line}>"
+    )
+    running = Running.start("cook", command, tmp_path)
+    assert running.last_words()[-1] == "<the end>"
+    lines = (tmp_path / "cook.log").read_text().splitlines()
+    assert len(lines) < 50
+    assert lines[0] == "<2026-11-27 18:00:00.123 UTC [30000] ERROR: no>"
+    assert "<the end>" in lines
+    assert any("[34999] ERROR: no (the last of " in line for line in lines)
