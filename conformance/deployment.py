@@ -23,7 +23,7 @@ from firstclick.cluster import Admin, Cluster
 from firstclick.database import postgres_environment
 from firstclick.deploy import PROJECT
 from firstclick.errors import DeploymentError, ServerError, SettingsError
-from firstclick.roles import READER, WORKERS, role_of, role_url
+from firstclick.roles import LIMITS, READER, role_of, role_url
 from firstclick.settings import Settings
 from firstclick.stack import Stack
 
@@ -164,7 +164,7 @@ def _schemas(database_url: str, settings: Settings) -> Iterator[None]:
                         sql.Identifier(settings.schema_name + suffix)
                     )
                 )
-            works = (READER, *WORKERS) if settings.target == "embedded" else (READER,)
+            works = LIMITS if settings.target == "embedded" else (READER,)
             for work in works:
                 role = sql.Identifier(role_of(work, settings.schema_name))
                 if settings.target == "materialize":

@@ -9,6 +9,7 @@
     postgres.password     of the role firstclick, mode 0600
     live.password         the token of the live page, mode 0600
     grafana.password      of the role that the dashboards read by, mode 0600
+    page.password         of the role that the live page reads by, mode 0600
     connector.password    of that worker's role, and so for each worker, mode 0600
     superuser.password    of PostgreSQL's superuser, mode 0600
     postgresql.conf       written anew by each start; ALTER SYSTEM overrides it

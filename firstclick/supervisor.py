@@ -20,7 +20,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -41,7 +41,19 @@ from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.given import check_given
 from firstclick.home import Child, Home, Phase, State, Step
 from firstclick.metrics import ProcessMetrics, leave
-from firstclick.roles import LIMITS, READER, admit, admit_workers, role_of, role_url
+from firstclick.roles import (
+    HARDEN,
+    LIMITS,
+    READER,
+    admit,
+    admit_page,
+    admit_workers,
+    may_do_harm,
+    oversee,
+    role_of,
+    role_url,
+)
+from firstclick.sessions import Watch
 from firstclick.settings import Settings
 
 SERVERS = ("postgres", "kafka")
@@ -132,7 +144,9 @@ class Worker:
             with connect(self.environment["DATABASE_URL"]) as connection:
                 found = connection.execute(
                     "select from pg_stat_activity"
-                    " where application_name = %s and datname = current_database()",
+                    " where application_name = %s and datname = current_database()"
+                    # Anyone may call themselves so
+                    " and usename = current_user",
                     [f"firstclick {self.name}"],
                 ).fetchone()
         except psycopg.OperationalError:
@@ -281,6 +295,8 @@ class Supervisor:
         self._servers: list[Supervised] = []
         self._workers: list[Supervised] = []
         self._worker_urls: dict[str, str] = {}
+        self._page_url = ""
+        self._stopping = threading.Event()
         self._deployer: Deployer | None = None
         self._pool = ThreadPoolExecutor(2)
         self.state = State(
@@ -327,7 +343,7 @@ class Supervisor:
         if not self._all_done(tasks):
             return
         if not self.state.servers_only:
-            self._workers[:0] = self._workers_at_the_database()
+            self._workers = self._workers_at_the_database()
             for worker in self._workers:
                 worker.start()
             tasks = [
@@ -376,10 +392,9 @@ class Supervisor:
             )
             cluster = kafka.cluster
             self._servers.append(Supervised(kafka, home, self._changed))
-        page = self._page(database_url)
-        self._workers = [Supervised(page, home, self._changed)]
+        self._page = self._new_page()
         if not self.state.servers_only:
-            self.state.live_url = page.url
+            self.state.live_url = self._page.url
             self._deployer = Deployer(
                 home, database_url, settings.schema_name, settings.topic_prefix
             )
@@ -398,14 +413,14 @@ class Supervisor:
             return generated(self.home)
         return given(certificate, key, authority)
 
-    def _page(self, database_url: str) -> Page:
+    def _new_page(self) -> Page:
+        """The live page, which gets the database's address when there is a role."""
         settings, home = self.settings, self.home
         host, port = settings.live_host, home.port("live", settings.live_port)
         token = None
         if not settings.live_is_private:
             token = settings.live_token or home.password("live")
         environment = {
-            "DATABASE_URL": self._role_url(database_url, READER),
             "FIRSTCLICK_SCHEMA": settings.schema_name,
             "FIRSTCLICK_LIVE_HOST": host,
             "FIRSTCLICK_LIVE_PORT": str(port),
@@ -421,15 +436,18 @@ class Supervisor:
             "FIRSTCLICK_TOPIC_PREFIX": self.settings.topic_prefix,
             "FIRSTCLICK_METRICS": str(self.home.metrics),
         }
-        return [
-            Supervised(
-                Worker(name, {**environment, "DATABASE_URL": url}, self.home),
-                self.home,
-                self._changed,
-            )
+        workers: list[Service] = [
+            Worker(name, {**environment, "DATABASE_URL": url}, self.home)
             for name, url in self._worker_urls.items()
             if name != "expire" or self.settings.expire
         ]
+        workers.append(
+            replace(
+                self._page,
+                environment={**self._page.environment, "DATABASE_URL": self._page_url},
+            )
+        )
+        return [Supervised(worker, self.home, self._changed) for worker in workers]
 
     def _role_url(self, owner_url: str, work: str) -> str:
         role = role_of(work, self.settings.schema_name)
@@ -447,7 +465,8 @@ class Supervisor:
             database_url = self._deployer.database_url
             schema, password = self._deployer.schema_name, self.home.password
             reader = role_of(READER, schema)
-            admit(database_url, reader, password(READER), LIMITS[READER])
+            admitted = admit(database_url, reader, password(READER), LIMITS[READER])
+            self._page_url = admit_page(database_url, schema, password)
             self._worker_urls = admit_workers(database_url, schema, password)
             as_owner = [
                 name for name, url in self._worker_urls.items() if url == database_url
@@ -459,6 +478,21 @@ class Supervisor:
                     "theirs can log in, which takes createrole",
                     start,
                 )
+            watch = Watch(database_url, schema, password(READER), admitted, log)
+            self._watch_readers(watch, start)
+
+    def _watch_readers(self, watch: Watch, start: float) -> None:
+        may_end = oversee(watch.owner_url, watch.role)
+        if not may_end or may_do_harm(watch.owner_url, watch.role):
+            self._step(
+                f"Whoever reads as {watch.role} can stop writers and fill the disk: "
+                f"see {HARDEN.name} in SECURITY.md",
+                start,
+            )
+        if may_end:
+            threading.Thread(
+                target=watch.run, args=(self._stopping,), name="watch", daemon=True
+            ).start()
 
     def _start_kafka(self) -> None:
         given = self.settings.kafka
@@ -530,6 +564,7 @@ class Supervisor:
     def __exit__(
         self, kind: object, error: BaseException | None, trace: object
     ) -> None:
+        self._stopping.set()
         self._set_phase("stopping", str(error) if error else None)
         if self._deployer is not None:
             self._deployer.stop()

@@ -665,6 +665,21 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "Raise the hard limit of open files (`ulimit -Hn`) and start again.",
         ),
         Trouble(
+            "sessions of …: a transaction lasted longer than",
+            "Somebody who reads as that role has lifted its limits, or a client keeps "
+            "transactions open.",
+            "Find out who has the role's password; `firstclick psql` shows the "
+            "sessions in `pg_stat_activity`.",
+        ),
+        Trouble(
+            "the password or the settings of … were changed",
+            "Somebody who reads as that role changed them, which PostgreSQL can't "
+            "forbid.",
+            "Nothing, they are as before. To let in only those whom you trust, delete "
+            "`grafana.password` in the home, run `firstclick up` again, and give the "
+            "new password to them.",
+        ),
+        Trouble(
             "expected the database for the role that the dashboards read by",
             "The page was started by hand without an address.",
             'Before it: `set -a; eval "$(firstclick env --role grafana)"`.',

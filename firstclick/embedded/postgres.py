@@ -31,7 +31,7 @@ from firstclick.embedded.datadir import Directory
 from firstclick.embedded.processes import Account, Command, Running
 from firstclick.errors import HomeError, ServerError, SettingsError
 from firstclick.home import Home
-from firstclick.roles import LIMITS, OWNER
+from firstclick.roles import HARDEN, LIMITS, OWNER
 from firstclick.trust import changeable
 
 ROLE = DATABASE = "firstclick"
@@ -95,26 +95,6 @@ _HBA = """\
 {kind} {database} all 127.0.0.1/32 scram-sha-256
 {kind} all "/^({roles})(_|$)" 127.0.0.1/32 reject
 {kind} all all 127.0.0.1/32 scram-sha-256
-"""
-
-# PostgreSQL lets everybody make temporary tables and large objects, which could fill
-# the disk, and take advisory locks, which could stop the writers, who take one too
-_FOR_THE_OWNER_ALONE = f"""\
-do $$
-declare
-    function regprocedure;
-begin
-    revoke temporary on database {DATABASE} from public;
-    for function in
-        select oid from pg_proc
-        where pronamespace = 'pg_catalog'::regnamespace
-            and proname ~ '^(pg_(try_)?advisory_|lo_|lowrite)'
-    loop
-        execute format('revoke execute on function %s from public', function);
-        execute format('grant execute on function %s to {ROLE}', function);
-    end loop;
-end
-$$
 """
 
 
@@ -195,8 +175,10 @@ class Postgres:
                 with self._connect("postgres") as connection:
                     self._create_database(connection)
                     number = connection.info.server_version
-                with self._connect(DATABASE) as connection:
-                    connection.execute(_FOR_THE_OWNER_ALONE)
+                # Databases that are made later are made after template1
+                for database in (DATABASE, "template1", "postgres"):
+                    with self._connect(database) as connection:
+                        connection.execute(HARDEN.read_bytes())
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
                     file = self.home.path / "superuser.password"
@@ -240,6 +222,7 @@ class Postgres:
                     sql.Identifier(ROLE), hashed.decode()
                 )
             )
+        connection.execute("revoke connect on database postgres, template1 from public")
         # To make the roles of the dashboards and the workers
         connection.execute(
             sql.SQL("alter role {} createrole connection limit {}").format(

@@ -1,5 +1,6 @@
 """What the role of the dashboards may read, and everything that it may not do."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 
@@ -7,9 +8,23 @@ import psycopg
 import pytest
 from pipeline import Pipeline
 from psycopg import sql
+from worker_world import eventually
 
 from firstclick.errors import ServerError
-from firstclick.roles import LIMITS, READER, admit, role_url
+from firstclick.home import Home
+from firstclick.roles import (
+    HARDEN,
+    LIMITS,
+    PAGE,
+    READER,
+    admit,
+    admit_page,
+    may_do_harm,
+    oversee,
+    role_url,
+    settings_of,
+)
+from firstclick.sessions import Watch
 from firstclick.stack import Stack
 from generator import generate
 
@@ -85,7 +100,27 @@ FORBIDDEN = [
     "select pg_advisory_lock(1)",
     "select pg_try_advisory_xact_lock(1, 1)",
     "select lo_creat(-1)",
+    "select lo_create(0)",
     "select lo_from_bytea(0, 'x')",
+    "select lo_put(1, 0, 'x')",
+    "select lo_truncate64(1, 1)",
+    "select loread(0, 1)",
+    "select lowrite(0, 'x')",
+    "select pg_logical_emit_message(false, 'x', repeat('x', 1000))",
+    "select pg_logical_emit_message(true, 'x', 'x'::bytea)",
+    "select pg_export_snapshot()",
+    "select pg_current_xact_id()",
+    "select txid_current()",
+    "select pg_cancel_backend(pid) from pg_stat_activity where usename = user",
+    "select pg_terminate_backend(pid) from pg_stat_activity where usename = user",
+    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'page'",
+    "set temp_file_limit to -1",
+    "set log_min_messages to debug5",
+    "alter role grafana set temp_file_limit to -1",
+    "alter role grafana reset temp_file_limit",
+    "alter role page set search_path to pg_catalog",
+    "alter role page password 'x'",
+    "set role page",
     "select pg_read_file('postgresql.conf')",
     "select * from pg_ls_dir('.')",
     "select * from pg_authid",
@@ -136,6 +171,149 @@ def test_it_may_do_nothing_else(reader: psycopg.Connection, statement: str) -> N
         (psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType)
     ):
         reader.execute(statement.encode())
+
+
+@pytest.mark.parametrize("work", LIMITS)
+def test_no_role_gets_into_another_database(
+    servers: Stack, stack: Stack, work: str
+) -> None:
+    home = Home(servers.home)
+    superuser = role_url(servers.database_url, "postgres", home.password("superuser"))
+    later = f"later_{uuid.uuid4().hex[:8]}"
+    url = role_url(stack.database_url, work, Home(stack.home).password(work))
+    psycopg.connect(url).close()
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(later)))
+        try:
+            for database in ("postgres", "template1", later):
+                with pytest.raises(psycopg.OperationalError, match="rejects"):
+                    psycopg.connect(url, dbname=database)
+        finally:
+            connection.execute(
+                sql.SQL("drop database {}").format(sql.Identifier(later))
+            )
+
+
+def test_its_files_for_sorting_have_a_limit(reader: psycopg.Connection) -> None:
+    with reader.transaction(force_rollback=True):
+        reader.execute("set local statement_timeout to 0")
+        reader.execute("set local work_mem to '64kB'")
+        with pytest.raises(psycopg.Error, match='exceeds "temp_file_limit'):
+            reader.execute(
+                "select from (select repeat('x', 1000) || n as text"
+                " from generate_series(1, 1000000) as n order by 1) as s offset 1e9"
+            )
+
+
+def watch(stack: Stack, seconds: float = 30) -> Watch:
+    password = Home(stack.home).password(READER)
+    settings = admit(stack.database_url, READER, password, LIMITS[READER])
+    log = logging.getLogger("test")
+    return Watch(
+        stack.database_url, stack.schema_name, password, settings, log, seconds
+    )
+
+
+def test_a_transaction_that_lasts_is_ended_whatever_its_session_has_set(
+    stack: Stack,
+) -> None:
+    with (
+        psycopg.connect(stack.database_url, autocommit=True) as owner,
+        psycopg.connect(stack.reader_url) as lasting,
+        psycopg.connect(stack.reader_url, autocommit=True) as other,
+    ):
+        for name in LIMITS[READER].settings:
+            if name.endswith("timeout"):
+                lasting.execute(sql.SQL("set {} to 0").format(sql.Identifier(name)))
+        lasting.commit()
+        lasting.execute("select from firstclick.checkouts limit 0")
+        assert watch(stack, 3600).end_lasting(owner) == 0
+        # Those of other tests may be among them
+        assert watch(stack, 0).end_lasting(owner) >= 1
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            lasting.execute("select")
+        other.execute("select")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter role grafana password 'mine'",
+        "alter role grafana set statement_timeout to 0",
+        "alter role grafana set search_path to nowhere",
+        "alter role grafana reset all",
+        "alter role grafana in database firstclick set work_mem to '64kB'",
+    ],
+)
+def test_what_it_changes_of_itself_is_undone(stack: Stack, change: str) -> None:
+    watching = watch(stack)
+    settings = watching.settings
+    with psycopg.connect(stack.database_url, autocommit=True) as owner:
+        assert watching.restore(owner) is False
+        with psycopg.connect(stack.reader_url, autocommit=True) as reader:
+            reader.execute("set default_transaction_read_only to off")
+            reader.execute(change.encode())
+        assert watching.restore(owner) is True
+        assert watching.restore(owner) is False
+        assert settings_of(owner, READER) == settings
+    assert ("temp_file_limit=32MB", False) in settings
+    psycopg.connect(stack.reader_url).close()
+
+
+def test_the_page_reads_by_a_role_of_its_own(stack: Stack, pipeline: Pipeline) -> None:
+    def readers() -> set[str]:
+        return {
+            name
+            for (name,) in pipeline.query(
+                "select usename from pg_stat_activity"
+                " where application_name = 'firstclick live'"
+                # Pipelines of other schemas share the server
+                " and strpos(usename, '_') = 0"
+            )
+        }
+
+    eventually(lambda: readers() == {PAGE}, "the page has connected")
+    url = role_url(stack.database_url, PAGE, Home(stack.home).password(PAGE))
+    with psycopg.connect(url, autocommit=True) as page:
+        (privileges,) = page.execute(
+            "select has_table_privilege('firstclick.last_hour_revenue', 'select'),"
+            " has_table_privilege('firstclick.raw_clicks', 'select')"
+        ).fetchall()
+        assert privileges == (True, False)
+
+
+def test_where_the_page_can_have_no_role_it_reads_as_the_others(
+    servers: Stack,
+) -> None:
+    name = f"humble_{uuid.uuid4().hex[:8]}"
+    role = sql.Identifier(name)
+    with psycopg.connect(servers.database_url, autocommit=True) as owner:
+        owner.execute(sql.SQL("create role {} login password 'x'").format(role))
+        try:
+            url = role_url(servers.database_url, name, "x")
+            assert admit_page(url, name, lambda work: "y") == role_url(
+                url, f"{READER}_{name}", "y"
+            )
+            assert not oversee(url, "grafana")
+        finally:
+            owner.execute(sql.SQL("drop role {}").format(role))
+
+
+def test_a_server_where_nobody_has_run_harden_sql_is_told_from_another(
+    servers: Stack, stack: Stack
+) -> None:
+    home = Home(servers.home)
+    superuser = role_url(servers.database_url, "postgres", home.password("superuser"))
+    assert not may_do_harm(stack.database_url, READER)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute(
+            "grant execute on function pg_advisory_lock(bigint) to public"
+        )
+        try:
+            assert may_do_harm(stack.database_url, READER)
+        finally:
+            connection.execute(HARDEN.read_bytes())
+    assert not may_do_harm(stack.database_url, READER)
 
 
 def test_its_sessions_are_read_only_and_have_limits(stack: Stack) -> None:

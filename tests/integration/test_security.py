@@ -204,7 +204,7 @@ def test_passwords_are_in_their_files_alone(site: Site) -> None:
     passwords = site.secrets()
     assert passwords.keys() == {
         *("the key", "postgres", "superuser", "kafka", "node", "live"),
-        *("grafana", "connector", "publisher", "expire"),
+        *("grafana", "page", "connector", "publisher", "expire"),
     }
     written_by_dbt = [file for file in site.dbt.rglob("*") if file.is_file()]
     assert site.dbt / "dbt.log" in written_by_dbt

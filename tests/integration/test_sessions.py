@@ -12,7 +12,7 @@ import pytest
 from pipeline import Pipeline
 from worker_world import eventually
 
-from firstclick.roles import LIMITS, OWNER, READER, WORKERS
+from firstclick.roles import LIMITS, OWNER
 from firstclick.stack import Stack
 from generator import generate
 
@@ -79,7 +79,7 @@ def test_the_roles_together_stay_below_what_the_server_takes(
     pipeline: Pipeline,
 ) -> None:
     ((most,),) = pipeline.query("select current_setting('max_connections')::int")
-    limits = [OWNER, LIMITS[READER], *(LIMITS[worker] for worker in WORKERS)]
+    limits = [OWNER, *LIMITS.values()]
     assert sum(limit.connections for limit in limits) < most
 
 
