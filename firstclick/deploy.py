@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,7 +193,21 @@ def complaint(lines: list[str]) -> str:
         elif line == "Models take their places":
             model = ""
         if re.match(r"(\w+ )?\w*Error\b", line):
-            return model + " ".join(text[number : number + 2])
+            return model + " ".join(
+                [*text[number : number + 2], *_causes(text, number)]
+            )
         if line.startswith("Encountered an error"):
-            return model + " ".join(text[number + 1 : number + 3] or [line])
+            said = text[number + 1 : number + 3] or [line]
+            return model + " ".join([*said, *_causes(text, number + 1)])
     return text[-1] if text else "no reason given"
+
+
+def _causes(text: list[str], number: int) -> Iterator[str]:
+    """What RisingWave says of the causes of an error, the nearest first."""
+    for line in text[number + 2 :]:
+        if line.startswith("Caused by"):
+            continue
+        cause = re.match(r"\d+: (.*)", line)
+        if cause is None:
+            return
+        yield f"({cause[1]})"

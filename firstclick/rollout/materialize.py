@@ -88,6 +88,10 @@ class Materialize:
         self._operate("deploy_cleanup")
 
     def _is_deployed(self) -> bool:
+        """Whether the sink is there, which is made last of what a swap needs.
+
+        What a first deployment left that failed before is not: it is built anew.
+        """
         try:
             with connect(
                 self.models.database_url, target="materialize", autocommit=True
@@ -96,8 +100,9 @@ class Materialize:
                     "select count(*) from mz_catalog.mz_objects as objects"
                     " inner join mz_catalog.mz_schemas as schemas"
                     " on objects.schema_id = schemas.id"
-                    " where schemas.name = %s and objects.name = 'checkouts_topic'",
-                    [self.models.settings.schema_name],
+                    " where objects.type = 'sink' and objects.name = 'checkouts'"
+                    " and schemas.name = %s",
+                    [f"{self.models.settings.schema_name}_sinks"],
                 ).fetchall()
         except psycopg.Error as error:
             raise ServerError(

@@ -19,6 +19,16 @@ macros/streaming/places.sql on either engine."""
 # The clusters' names, and where an image lets dbt write
 _PLACES = ("FIRSTCLICK_", "DBT_LOG_PATH", "DBT_TARGET_PATH")
 
+SEEDS = (
+    *("build", "--select", "resource_type:seed"),
+    # Else also tests of relations that are built later, which look at a seed too
+    *("--indirect-selection", "cautious"),
+)
+"""The first step of a first deployment, as dbt's arguments."""
+
+SOURCES = ("--select", "config.materialized:kafka_table")
+"""What dbt runs next."""
+
 SAMPLE = 300
 """Messages of each topic to try by the rules before the new models are put in place."""
 
@@ -31,10 +41,15 @@ class Models:
     database_url: str
 
     def build(self) -> None:
-        """Build everything, on an empty engine, if the reference data is within its
-        bounds. Raises DeploymentError."""
-        self.dbt("build", "--select", "resource_type:seed")
+        """Build everything where nothing is deployed. Raises DeploymentError."""
+        self.build_sources()
         self.dbt("run")
+
+    def build_sources(self) -> None:
+        """Build what the models read, where it is missing, if the reference data is
+        within its bounds. Raises DeploymentError."""
+        self.dbt(*SEEDS)
+        self.dbt("run", *SOURCES)
 
     def build_beside(self, *arguments: str, **variables: object) -> None:
         """Build the models' next version in a schema of its own; ``arguments`` leave

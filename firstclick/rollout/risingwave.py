@@ -68,6 +68,10 @@ class RisingWave:
                 self.say("Nothing is deployed yet: building everything")
                 self.models.build()
                 return
+            if not self._is_complete(connection):
+                # dbt would keep the models that are there, edited or not
+                self.say("An earlier deployment failed: building what it lacks")
+                self.models.build_sources()
             self._drop(connection, SUFFIX)
             self.say(f"Building beside {schema}")
             self.models.build_beside(
@@ -136,6 +140,20 @@ class RisingWave:
                 sources=sql.Identifier(schema + "_sources"),
             )
         )
+
+    def _is_complete(self, connection: psycopg.Connection) -> bool:
+        """Whether the sink is there, and so all that its models read.
+
+        dbt makes the schemas before anything else, so they say nothing.
+        """
+        rows = connection.execute(
+            "select sinks.name from rw_catalog.rw_sinks as sinks"
+            " inner join rw_catalog.rw_schemas as schemas"
+            " on sinks.schema_id = schemas.id"
+            " where schemas.name = %s and sinks.name = 'checkouts_topic'",
+            [self.models.settings.schema_name],
+        ).fetchall()
+        return bool(rows)
 
     def _schemas(self, connection: psycopg.Connection) -> set[str]:
         rows = connection.execute("select name from rw_catalog.rw_schemas").fetchall()

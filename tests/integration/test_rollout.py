@@ -1,0 +1,99 @@
+"""A deployment on an engine that holds nothing yet, or what an earlier one has left.
+
+No streaming engine is here. What they share, the steps of dbt, runs on the embedded
+database; for them dbt itself says what each step would take.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+from forked_dbt import run_dbt
+from psycopg import sql
+
+from firstclick.deploy import PROJECT
+from firstclick.errors import DeploymentError
+from firstclick.rollout.models import SEEDS, SOURCES, Models
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def chosen(target: str, directory: Path, *arguments: str) -> dict[str, set[str]]:
+    """The nodes that dbt takes by these arguments, and what each depends on."""
+    done = run_dbt(
+        *("--quiet", "ls", *arguments, "--target", target, "--output", "json"),
+        *("--output-keys", "unique_id", "depends_on"),
+        directory=PROJECT,
+        environment={
+            **os.environ,
+            "DBT_TARGET_PATH": str(directory / "target"),
+            "DBT_LOG_PATH": str(directory / "logs"),
+        },
+    )
+    assert done.returncode == 0, done.stdout
+    nodes = [json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"]
+    return {
+        node["unique_id"]: set(node.get("depends_on", {}).get("nodes", ()))
+        for node in nodes
+    }
+
+
+@pytest.mark.parametrize("target", ["materialize", "risingwave", "embedded"])
+def test_each_step_of_a_first_deployment_depends_on_the_ones_before_alone(
+    tmp_path: Path, target: str
+) -> None:
+    command, *selected = SEEDS
+    assert command == "build"
+    seeds = chosen(target, tmp_path, *selected)
+    names = {name for name in seeds if name.startswith("seed.")}
+    assert {name.rpartition(".")[2] for name in names} == {"users", "products"}
+    tests = seeds.keys() - names
+    assert {name.partition(".")[0] for name in tests} == {"test"}
+    for name in tests:
+        assert seeds[name] <= names, name
+
+    sources = chosen(target, tmp_path, "--resource-type", "model", *SOURCES)
+    assert {"raw_clicks", "raw_purchases"} <= {n.rpartition(".")[2] for n in sources}
+    for name, parents in sources.items():
+        assert parents <= names | sources.keys(), name
+
+    models = chosen(target, tmp_path, "--resource-type", "model")
+    for name, parents in models.items():
+        assert parents <= names | models.keys(), name
+
+
+def test_first_failed_repeated_and_second_deployments(servers: Stack) -> None:
+    settings = Settings.load().model_copy(update={"schema_name": "rollout"})
+    models = Models(settings, servers.database_url)
+
+    def relations() -> set[str]:
+        with psycopg.connect(servers.database_url) as connection:
+            return {
+                name
+                for (name,) in connection.execute(
+                    "select relname from pg_class"
+                    " where relnamespace = to_regnamespace('rollout')"
+                    " and relkind in ('r', 'v')"
+                )
+            }
+
+    models.build_sources()
+    assert {"users", "products", "raw_clicks", "raw_purchases"} <= relations()
+    assert "checkouts" not in relations()
+    with pytest.raises(DeploymentError, match=r"dbt run .* deploy again") as failed:
+        models.dbt("run", attribution_window="a while")
+    assert "a while" in str(failed.value)
+    before = relations()
+    assert "checkouts" not in before
+
+    models.build()
+    assert before < relations() >= {"checkouts", "checkouts_topic", "minute_sources"}
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        customers = sql.SQL("select count(*) from rollout.users")
+        counted = connection.execute(customers).fetchone()
+        models.build()
+        assert connection.execute(customers).fetchone() == counted
