@@ -214,7 +214,7 @@ def expire(
     Until a signal comes: raises worker.Stopped when it comes while waiting.
     """
     metrics = ExpireMetrics()
-    failures = Backoff("retention", log)
+    failures = Backoff("retention", log, place.metrics)
     pace = Pace(every)
     with left(metrics.registry, place.metrics, "expire"):
         while not stop.requested:

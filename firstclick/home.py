@@ -75,6 +75,12 @@ class Child(msgspec.Struct, frozen=True):
     process: ProcessId
     running: bool = True
     restarts: int = 0
+    in_a_row: int = 0
+    """Restarts since it last ran for long."""
+    began: float = 0.0
+    """When it was started, of ``time.monotonic()``."""
+    reason: str | None = None
+    """Why it ended the last time."""
 
 
 Phase = Literal["starting", "ready", "stopping", "stopped", "failed"]

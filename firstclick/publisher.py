@@ -76,7 +76,7 @@ def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
 def _keep_publishing(
     place: Place, stop: Stop, log: logging.Logger, metrics: PublisherMetrics
 ) -> None:
-    postgres = Backoff("PostgreSQL", log)
+    postgres = Backoff("PostgreSQL", log, place.metrics)
     relations = [f"{place.schema}.checkouts_{name}" for name in ("changes", "topic")]
     while not stop.requested:
         try:
@@ -99,7 +99,7 @@ def _publish_all(
     metrics: PublisherMetrics,
 ) -> None:
     outbox = Outbox(connection, place.schema)
-    kafka = Backoff("Kafka", log)
+    kafka = Backoff("Kafka", log, place.metrics)
     topic = Topic(place, "checkouts", stop)
     log.info("publishing to %s", topic.name)
     summary, published = time.monotonic(), 0

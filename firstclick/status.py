@@ -1,6 +1,7 @@
 """How the stack does: processes, positions against Kafka's own, freshness."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from firstclick.cluster import Admin, Cluster
+from firstclick.connector.source import TOPICS
 from firstclick.connector.tables import OFFSETS
 from firstclick.database import connect
 from firstclick.embedded.topics import problems
 from firstclick.errors import ServerError
-from firstclick.home import State
+from firstclick.home import Home, State
+from firstclick.liveness import check_processes
 from firstclick.printable import printable
 from firstclick.repair import stopped_topics
 from firstclick.settings import Settings
@@ -29,8 +32,9 @@ from firstclick.worker import Place
 
 _SILENT_SECONDS = 30
 _STALE_SECONDS = 30
-_LOOK_SECONDS = 2
-"""How long to watch whether a pipeline that is behind gets on."""
+_LOOK_SECONDS = 3.0
+"""How long to watch whether what seems to stand still gets on."""
+_POLL_SECONDS = 0.1
 _TIMEOUT = 10
 
 _ENGINES = {
@@ -95,7 +99,8 @@ class Status(msgspec.Struct):
     """
 
     healthy: bool
-    """Whether there are no problems; the exit status says the same."""
+    """Whether there are no problems, so that a message sent now is in the answer soon;
+    the exit status says the same."""
     target: str
     """The engine: `embedded`, `materialize` or `risingwave`. Of a streaming engine's
     processes, and of how far it has read, nothing is known here."""
@@ -140,11 +145,7 @@ def status(settings: Settings) -> Status:
     if state.phase != "ready":
         found.problems.append(f"the stack is {state.phase}")
         return found
-    found.problems += [
-        f"{process.name} does not run: see {settings.home}/logs/{process.name}.log"
-        for process in found.processes
-        if not process.running
-    ]
+    check_processes(Home(settings.home), state, found)
     cluster = Cluster(state.bootstrap_servers or "", state.kafka_security)
     watermarks = _ask_kafka(cluster, state.topic_prefix, found)
     _ask_postgres(state, found, watermarks)
@@ -191,9 +192,15 @@ def _ask_kafka(cluster: Cluster, prefix: str, found: Status) -> Positions:
     admin = Admin(cluster)
     client = admin.client
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    names = {prefix + topic: topic for topic in ("clicks", "purchases")}
+    names = {prefix + topic: topic for topic in TOPICS}
     try:
         topics = client.list_topics(timeout=_TIMEOUT).topics
+        found.problems += [
+            f"the topic {name} is not there, expected it: create it, as `firstclick "
+            "down` and `firstclick up` do"
+            for name in [prefix + topic for topic in (*TOPICS, "checkouts")]
+            if name not in topics
+        ]
         offsets = client.list_offsets(
             {
                 TopicPartition(name, partition): latest
@@ -218,58 +225,168 @@ def _ask_kafka(cluster: Cluster, prefix: str, found: Status) -> Positions:
         return {}
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What the database holds at one moment."""
+
+    positions: Positions
+    compared: dict[tuple[str, int], datetime]
+    """When the connector last compared each partition with Kafka."""
+    now: datetime
+    topics: list[Topic]
+    """The rows of pipeline_health."""
+    oldest_change: int | None
+    """Of those that are yet to be published."""
+
+    def silent(self, partitions: Iterable[tuple[str, int]]) -> float:
+        """Seconds since the connector compared with Kafka, of the oldest of these."""
+        ages = [
+            # One from the future is no younger: the clock was set back
+            abs((self.now - self.compared[at]).total_seconds())
+            for at in partitions
+            if at in self.compared
+        ]
+        return max(ages, default=0.0)
+
+    @property
+    def behind(self) -> list[Topic]:
+        return [
+            topic
+            for topic in self.topics
+            if topic.lag_messages and (topic.freshness_seconds or 0) > _STALE_SECONDS
+        ]
+
+
 def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
     assert state.database_url is not None
     found.postgres = _address(state.database_url)
-    schema = sql.Identifier(state.schema_name)
-    positions: Positions = {}
+    schema = state.schema_name
     try:
-        with connect(state.database_url, connect_timeout=_TIMEOUT) as connection:
+        with connect(
+            state.database_url, autocommit=True, connect_timeout=_TIMEOUT
+        ) as connection:
             if state.servers_only:
                 return
-            connection.execute(sql.SQL("set local search_path to {}").format(schema))
-            positions = _positions(connection, schema)
-            silent = (
-                connection.cursor(row_factory=scalar_row)
-                .execute(
-                    "select extract(epoch from now() - min(checked_at))::float8"
-                    " from kafka_offsets"
-                )
-                .fetchone()
-            ) or 0.0
-            found.topics = _health(connection, state.schema_name)
+            look = _look(connection, schema)
+            _judge(connection, schema, look, found, watermarks)
+            found.problems += [
+                f"{relation}: {problem}, so rows may be wrong: run `dbt run`, which "
+                "computes them anew"
+                for relation, problem in _trigger_problems(connection, schema)
+            ]
+            found.topics = look.topics
             found.unpublished_checkouts = (
                 connection.cursor(row_factory=scalar_row)
-                .execute("select count(*) from checkouts_changes")
+                .execute(
+                    sql.SQL("select count(*) from {}.checkouts_changes").format(
+                        sql.Identifier(schema)
+                    )
+                )
                 .fetchone()
             )
-            behind = [
-                f"{topic.lag_messages:,} {topic.topic}"
-                for topic in found.topics
-                if topic.lag_messages
-                and (topic.freshness_seconds or 0) > _STALE_SECONDS
-            ]
-            if behind:
-                time.sleep(_LOOK_SECONDS)
-                if _positions(connection, schema) == positions:
-                    found.problems.append(
-                        f"the connector reads nothing, but is {' and '.join(behind)} "
-                        f"behind: see {found.home}/logs/connector.log"
-                    )
     except psycopg.Error as error:
         found.problems.append(f"PostgreSQL: {' '.join(str(error).split())}")
         return
-    if silent > _SILENT_SECONDS:
-        found.problems.append(
-            f"the connector compared with Kafka {silent:.0f} s ago, expected a "
-            f"second: see {found.home}/logs/connector.log"
-        )
-    for key in sorted(positions.keys() | watermarks.keys()):
-        position, watermark = positions.get(key), watermarks.get(key)
+    for key in sorted(look.positions.keys() | watermarks.keys()):
+        position, watermark = look.positions.get(key), watermarks.get(key)
         lag = None
         if watermark is not None:
             lag = max(0, watermark - (position or 0))
         found.partitions.append(Partition(*key, position, watermark, lag))
+
+
+def _judge(
+    connection: psycopg.Connection,
+    schema: str,
+    look: _Look,
+    found: Status,
+    watermarks: Positions,
+) -> None:
+    """Add what stands still: what a second look finds as the first one did."""
+    partitions = watermarks.keys() or look.compared.keys()
+    unread = watermarks.keys() - look.positions.keys()
+    is_silent = look.silent(partitions) > _SILENT_SECONDS
+    if not (is_silent or unread or look.behind or look.oldest_change is not None):
+        return
+    log = f"see {found.home}/logs/connector.log"
+    deadline = time.monotonic() + _LOOK_SECONDS
+    while True:
+        again = _look(connection, schema)
+        reads = again.positions != look.positions
+        publishes = again.oldest_change != look.oldest_change
+        compares = all(
+            look.silent([at]) <= _SILENT_SECONDS
+            or again.compared.get(at) != look.compared.get(at)
+            for at in partitions
+        )
+        unread &= watermarks.keys() - again.positions.keys()
+        if time.monotonic() >= deadline or not (
+            (is_silent and not compares)
+            or unread
+            or (look.behind and not reads)
+            or (look.oldest_change is not None and not publishes)
+        ):
+            break
+        time.sleep(_POLL_SECONDS)
+    behind = " and ".join(
+        f"{topic.lag_messages:,} {topic.topic}" for topic in look.behind
+    )
+    if behind and not reads:
+        found.problems.append(
+            f"the connector reads nothing, but is {behind} behind: {log}"
+        )
+    elif behind:
+        found.warnings.append(f"the connector is catching up: {behind} behind")
+    if is_silent and not compares:
+        found.problems.append(
+            f"the connector compared with Kafka {look.silent(partitions):.0f} s ago, "
+            f"expected a second: {log}"
+        )
+    found.problems += [
+        f"the connector does not read {topic} {partition}: {log}"
+        for topic, partition in sorted(unread)
+    ]
+    if look.oldest_change is not None and not publishes:
+        found.problems.append(
+            "the publisher publishes nothing, but checkouts have changed: see "
+            f"{found.home}/logs/publisher.log"
+        )
+
+
+def _look(connection: psycopg.Connection, schema: str) -> _Look:
+    place = sql.Identifier(schema)
+    compared = connection.execute(
+        sql.SQL(
+            "select topic, kafka_partition, checked_at from {}.kafka_offsets"
+        ).format(place)
+    ).fetchall()
+    [(now, oldest_change)] = connection.execute(
+        sql.SQL(
+            "select clock_timestamp(), min(change_id) from {}.checkouts_changes"
+        ).format(place)
+    ).fetchall()
+    return _Look(
+        _positions(connection, place),
+        {(topic, partition): at for topic, partition, at in compared},
+        now,
+        _health(connection, schema),
+        oldest_change,
+    )
+
+
+def _trigger_problems(
+    connection: psycopg.Connection, schema: str
+) -> list[tuple[str, str]]:
+    check = sql.Identifier(f"{schema}_maintenance", "check_triggers")
+    found = connection.execute(
+        "select to_regproc(%s)", [check.as_string(connection)]
+    ).fetchone()
+    if found == (None,):
+        # Deployed by an earlier version, of a stack that runs yet
+        return []
+    return connection.execute(
+        sql.SQL("select relation, problem from {}()").format(check)
+    ).fetchall()
 
 
 def _health(connection: psycopg.Connection, schema: str) -> list[Topic]:

@@ -17,12 +17,11 @@ import signal
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import psycopg
@@ -40,7 +39,8 @@ from firstclick.environment import child_environment, forget_libpq
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.given import check_given
 from firstclick.home import Child, Home, Phase, State, Step
-from firstclick.metrics import ProcessMetrics, leave
+from firstclick.liveness import STABLE_SECONDS, SUPERVISOR, is_running
+from firstclick.metrics import ProcessMetrics, left
 from firstclick.roles import (
     HARDEN,
     LIMITS,
@@ -68,10 +68,6 @@ _LOCK_SECONDS = 0.5
 _READY_SECONDS = 30
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
-_STABLE_SECONDS = 60.0
-
-# Those of the environment are for what is downloaded
-_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 log = logging.getLogger(__name__)
 
@@ -183,11 +179,7 @@ class Page(Worker):
         return f"http://{host}:{self.port}"
 
     def _is_ready(self) -> bool:
-        try:
-            with _NO_PROXY.open(f"{self._base}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return is_running(self._base)
 
 
 class Supervised(threading.Thread):
@@ -208,7 +200,9 @@ class Supervised(threading.Thread):
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._running: Running | None = None
-        self._restarts = 0
+        self._restarts = self._in_a_row = 0
+        self._reason: str | None = None
+        self._child: Child | None = None
 
     def run(self) -> None:
         self._keep_running()
@@ -230,8 +224,10 @@ class Supervised(threading.Thread):
                     return
             if self._stopping.is_set():
                 return
-            if time.monotonic() - start > _STABLE_SECONDS:
-                delay = _FIRST_DELAY
+            if time.monotonic() - start > STABLE_SECONDS:
+                delay, self._in_a_row = _FIRST_DELAY, 0
+            self._reason = reason
+            self._change(running=False, reason=reason)
             log.warning(
                 "%s: %s; starts again in %.1f s",
                 *(self.name, reason, delay),
@@ -240,6 +236,12 @@ class Supervised(threading.Thread):
             self._stopping.wait(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
             self._restarts += 1
+            self._in_a_row += 1
+
+    def _change(self, **changes: Any) -> None:
+        if self._child is not None:
+            self._child = msgspec.structs.replace(self._child, **changes)
+            self._changed(self.name, self._child)
 
     def _run_once(self) -> str:
         command = self._service.prepare(self._stopping)
@@ -249,7 +251,14 @@ class Supervised(threading.Thread):
             running = Running.start(self.name, command, self._home.logs)
             self._running = running
         process = running.id
-        self._changed(self.name, Child(process, restarts=self._restarts))
+        self._child = Child(
+            process,
+            restarts=self._restarts,
+            in_a_row=self._in_a_row,
+            began=time.monotonic(),
+            reason=self._reason,
+        )
+        self._change()
         try:
             text = self._service.wait_ready(running)
             log.info(
@@ -262,7 +271,7 @@ class Supervised(threading.Thread):
             code = running.process.wait()
         finally:
             running.stop()
-            self._changed(self.name, Child(process, False, self._restarts))
+            self._change(running=False)
         if code < 0:
             return f"ended by {signal.Signals(-code).name}"
         return f"ended with status {code}"
@@ -307,6 +316,7 @@ class Supervisor:
             topic_prefix=settings.topic_prefix,
         )
         self._metrics = ProcessMetrics(lambda: self.state.children)
+        self._held = contextlib.ExitStack()
 
     def stop_soon(self) -> None:
         """Make ``run`` return; may be called from a signal handler."""
@@ -331,6 +341,9 @@ class Supervisor:
         self._end_orphans()
         self._clear_metrics()
         self._save()
+        self._held.enter_context(
+            left(self._metrics.registry, self.home.metrics, SUPERVISOR)
+        )
         database_url, self._kafka = self._addresses()
         with self._lock:
             self.state.database_url = database_url
@@ -544,7 +557,6 @@ class Supervisor:
             except HomeError as error:
                 # A full disk is no reason to stop what still runs
                 log.error("%s", error)
-            leave(self._metrics.registry, self.home.metrics, "supervisor")
 
     def _end_orphans(self) -> None:
         state = self.home.state
@@ -575,6 +587,7 @@ class Supervisor:
         for server in self._servers:
             server.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._held.close()
         self._set_phase("failed" if error else "stopped", str(error) if error else None)
 
 

@@ -19,6 +19,7 @@ from firstclick.cluster import Cluster
 from firstclick.database import connect
 from firstclick.environment import forget_libpq
 from firstclick.errors import DeploymentError, FirstClickError, SettingsError
+from firstclick.failure import FailureFile
 from firstclick.logs import configure
 from firstclick.settings import Settings
 
@@ -71,7 +72,11 @@ class Backoff:
     works and fails in turn can't fill the log.
     """
 
-    def __init__(self, subject: str, log: logging.Logger) -> None:
+    def __init__(
+        self, subject: str, log: logging.Logger, directory: Path | None = None
+    ) -> None:
+        """A failure is left in ``directory`` for who asks how the worker does."""
+        self._file = FailureFile(directory, log.name, subject)
         self._subject = subject
         self._log = log
         self._pause = FIRST_PAUSE
@@ -86,6 +91,7 @@ class Backoff:
             if now - self._latest > 2 * LONGEST_PAUSE:
                 self._pause = FIRST_PAUSE
         self._latest = now
+        self._file.note(one_line(reason))
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         self._log.warning(
             "%s: %s; trying again in %.1f s",
@@ -104,6 +110,7 @@ class Backoff:
                 extra={"subject": self._subject, "seconds": seconds},
             )
             self._since = None
+        self._file.clear()
 
 
 def one_line(reason: object) -> str:

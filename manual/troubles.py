@@ -94,7 +94,7 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "None, if it stays up then. If not, its own log says why it ends.",
         ),
         Trouble(
-            "does not run: see",
+            "… does not run…; …",
             "A process has ended and is about to be started again.",
             "`firstclick logs` of it says why it ended.",
         ),
@@ -507,6 +507,53 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "The connector stands still, or Kafka does not answer it.",
             "`firstclick logs connector`; see "
             "[Data is not fresh](runbook.md#data-is-not-fresh).",
+        ),
+        Trouble(
+            "times in a row, the last time",
+            "A process ends soon after each start.",
+            "The message says how it ended, and `firstclick logs` of it why.",
+        ),
+        Trouble(
+            "the … has failed for",
+            "A worker tries the same again and again; messages wait meanwhile.",
+            "Remedy what the message says. The worker goes on by itself.",
+        ),
+        Trouble(
+            "stands still: it left its metrics",
+            "The process was stopped by a signal, or its disk or processor hangs.",
+            "`kill -CONT` and its number, see to the machine, or restart the stack.",
+        ),
+        Trouble(
+            "is full, expected room: make some",
+            "The disk of the home has less than 16 MB left.",
+            "Delete or move what is not the pipeline's; it goes on by itself.",
+        ),
+        Trouble(
+            "the live page does not answer",
+            "It is overloaded or stands still.",
+            "`firstclick logs live`; nothing else depends on it.",
+        ),
+        Trouble(
+            "the topic … is not there",
+            "Somebody deleted it, or `KAFKA_BOOTSTRAP_SERVERS` or "
+            "`FIRSTCLICK_TOPIC_PREFIX` names others than before.",
+            "`firstclick down` and `firstclick up` create it.",
+        ),
+        Trouble(
+            "the connector does not read …",
+            "The partition was added a moment ago, or the connector stands still.",
+            "`firstclick logs connector`.",
+        ),
+        Trouble(
+            "the publisher publishes nothing",
+            "Kafka refuses its messages, or it waits for another publisher to end.",
+            "`firstclick logs publisher`.",
+        ),
+        Trouble(
+            "so rows may be wrong: run `dbt run`",
+            "Somebody disabled, dropped or changed a trigger that keeps the models "
+            "up to date.",
+            "`dbt run` installs it again and computes the models that it keeps.",
         ),
         Trouble(
             "the connector reads nothing, but is",

@@ -48,8 +48,8 @@ def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
     Raises DeploymentError when the tables are missing, ServerError when Kafka holds
     less than was read already, Stopped when a signal comes while waiting.
     """
-    postgres = Backoff("PostgreSQL", log)
-    kafka = Backoff("Kafka", log)
+    postgres = Backoff("PostgreSQL", log, place.metrics)
+    kafka = Backoff("Kafka", log, place.metrics)
     metrics = ConnectorMetrics()
     with (
         left(metrics.registry, place.metrics, "connector"),

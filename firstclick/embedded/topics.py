@@ -98,7 +98,12 @@ def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
     for resource, future in client.describe_configs(
         resources, request_timeout=_TIMEOUT
     ).items():
-        config = future.result(_TIMEOUT)
+        try:
+            config = future.result(_TIMEOUT)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            raise
         if "compact" not in config["cleanup.policy"].value:
             found.append(
                 TopicProblem(
