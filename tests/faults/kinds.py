@@ -4,6 +4,7 @@ A fault returns the moment from which the pipeline has all it needs to recover, 
 ``time.monotonic()``, and what was seen of it.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -25,6 +26,40 @@ FULL_SECONDS = 3.0
 
 BACKLOG_SECONDS = 3.0
 """How long the connector stands still to have COPYs of thousands of rows after."""
+
+CHANGED_SECONDS = 5.0
+
+SETTINGS = {
+    "client_encoding": "latin1",
+    "DateStyle": "German",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "America/Los_Angeles",
+    "bytea_output": "escape",
+    "array_nulls": "off",
+    "standard_conforming_strings": "off",
+    "search_path": "nonsense",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "5ms",
+    "idle_session_timeout": "100ms",
+}
+"""Each of which would stop a worker, or have it write something else."""
+
+SHELL = {
+    "http_proxy": "http://127.0.0.1:9",
+    "PGSERVICE": "nowhere",
+    "PGHOSTADDR": "127.0.0.9",
+    "PGOPTIONS": "-c default_transaction_read_only=on",
+    "PGTARGETSESSIONATTRS": "standby",
+    "DBT_FULL_REFRESH": "true",
+    "DBT_EMPTY": "true",
+    "DBT_PROFILE": "another",
+    "PYTHONPATH": "/nonexistent",
+    "LC_ALL": "de_DE.ISO-8859-1",
+    "TZ": "America/Los_Angeles",
+}
+
+_WORKERS = [f"firstclick {worker}" for worker in ("connector", "publisher")]
 
 _ATTEMPTS = 20
 
@@ -107,6 +142,61 @@ def full_log_disk() -> Fault:
         _fill_log_disk,
         needs_disk=True,
     )
+
+
+def settings_changed() -> Fault:
+    return Fault("settings of the database changed", _change_settings)
+
+
+def another_shell() -> Fault:
+    return Fault("stack started again from a hostile shell", _start_from_another_shell)
+
+
+def _change_settings(site: Site) -> Done:
+    """All sessions begin with other settings from now on, and the workers' anew."""
+    database = sql.Identifier(site.database)
+    with site.superuser() as session:
+        try:
+            for name, value in SETTINGS.items():
+                session.execute(
+                    sql.SQL("alter database {} set {} to {}").format(
+                        database, sql.Identifier(name), value
+                    )
+                )
+            (ended,) = session.execute(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where application_name = any(%s)",
+                [_WORKERS],
+            ).fetchall()
+            site.pipeline.eventually(
+                lambda: (
+                    session.execute(
+                        "select count(distinct application_name) = %s"
+                        " from pg_stat_activity where application_name = any(%s)",
+                        [len(_WORKERS), _WORKERS],
+                    ).fetchone()
+                    == (True,)
+                ),
+                "the workers are back",
+            )
+            time.sleep(CHANGED_SECONDS)
+            at = time.monotonic()
+        finally:
+            session.execute(sql.SQL("alter database {} reset all").format(database))
+    return Done(at, f"{ended[0]} sessions began anew")
+
+
+def _start_from_another_shell(site: Site) -> Done:
+    site.stop()
+    before = os.environ.copy()
+    os.environ.update(SHELL)
+    try:
+        failure = site.start()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    at = time.monotonic()
+    return Done(at, f"failed ({failure})" if failure else "came up")
 
 
 def _named(name: str) -> str:

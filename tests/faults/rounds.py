@@ -9,6 +9,7 @@ from benchmarks.findings import machine
 from conformance import report
 from faults.kinds import (
     Fault,
+    another_shell,
     copy_cut,
     full_disk,
     full_log_disk,
@@ -16,6 +17,7 @@ from faults.kinds import (
     killed_again,
     killed_at_start,
     one_stopped,
+    settings_changed,
     stopped,
     two_killed,
 )
@@ -33,6 +35,7 @@ SHORT_RATE = 500.0
 SHORT: list[Fault] = [
     *map(killed, PROCESSES),
     *(two_killed(), killed_at_start(), one_stopped(), copy_cut(), full_log_disk()),
+    *(settings_changed(), another_shell()),
 ]
 """Each kind once."""
 
@@ -44,6 +47,7 @@ LONG: dict[str, list[Fault]] = {
     ],
     "stops": [stopped(name) for name in PROCESSES],
     "cuts": 3 * [copy_cut()],
+    "surroundings": 2 * [settings_changed(), another_shell()],
     "full disks": [*(2 * [full_disk(name) for name in SERVERS]), full_log_disk()],
 }
 """By the name of what is compared together."""

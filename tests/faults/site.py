@@ -8,8 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import psutil
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from conformance import Difference, Pipeline
 from faults.disks import Disk, NoDiskError, mounted
@@ -53,6 +56,21 @@ class Site:
         """Why there are no disks to fill; empty where there are."""
         self._home = Home(settings.home)
         self._settings = settings
+
+    @property
+    def database(self) -> str:
+        """The name of the pipeline's database."""
+        return str(conninfo_to_dict(self.pipeline.stack.database_url)["dbname"])
+
+    def superuser(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """A session that no setting of the pipeline's database touches."""
+        return psycopg.connect(
+            self.pipeline.stack.database_url,
+            user="postgres",
+            password=self._home.password("superuser"),
+            dbname="postgres",
+            autocommit=True,
+        )
 
     def find(self, name: str) -> psutil.Process | None:
         """The process of this name, by its supervisor's word."""
