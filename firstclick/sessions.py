@@ -68,7 +68,11 @@ class Watch:
         looks = 0
         while not stopping.wait(pause):
             try:
-                with connect(self.owner_url, autocommit=True) as owner:
+                with connect(
+                    self.owner_url,
+                    autocommit=True,
+                    application_name="firstclick supervisor",
+                ) as owner:
                     backoff.succeeded()
                     pause = LOOK_SECONDS
                     while True:
