@@ -287,15 +287,29 @@ EDITS = [
     Edit(
         "what is deleted is added",
         DELTAS,
-        "select -1 as sign",
+        "select {{ 1 if side == 'added' else -1 }} as sign",
         "select 1 as sign",
         MACROS,
     ),
     Edit(
         "a group of nothing stays",
         DELTAS,
-        "returning {{ definition.config.count }} = 0 as is_empty",
-        "returning false as is_empty",
+        "{{ definition.config.count }} = 0 as is_empty",
+        "false as is_empty",
+        MACROS,
+    ),
+    Edit(
+        "a sum that was no number once stays none",
+        DELTAS,
+        "filter (where is_not_finite)",
+        "filter (where false)",
+        MACROS,
+    ),
+    Edit(
+        "what was computed anew is added once more",
+        DELTAS,
+        "if strpos(current_setting('firstclick.computed_anew', true), '{{ mark }}') > 0",
+        "if false",
         MACROS,
     ),
     Edit(

@@ -282,52 +282,93 @@
 {% endmacro %}
 
 
-{#- accumulate: the sums of the changed rows, added to the stored ones. -#}
+{#- accumulate: the sums of the changed rows, added to the stored ones. What is added to
+    NaN or an infinity can't be taken away again: groups with such a sum are computed anew
+    from their rows. Those may be those of a statement that has more changes to carry, so
+    from then on the transaction adds nothing to this model and computes all of it anew. -#}
 {% macro accumulate_delta(definition, expanded, columns, table, operation) %}
     {% set keys = definition.config['keys'] %}
     {% set sums = columns | rejectattr('name', 'in', keys) | list %}
     {% set over = delta_over(definition, expanded, table) %}
-    with computed as materialized (
-        select
-        {%- for column in columns %}
-            {% if column.name in keys -%}
-                {{ column.name }}
-            {%- else -%}
-                sum(sign * {{ column.name }})::{{ column.type }} as {{ column.name }}
-            {%- endif %}
-            {{- ',' if not loop.last }}
-        {%- endfor %}
+    {% set changes = {
+        'added': over.replace('{changed}', '(select * from new_rows)'),
+        'removed': over.replace('{changed}', '(select * from old_rows)'),
+    } %}
+    {% do changes.pop({'insert': 'removed', 'delete': 'added'}.get(operation), none) %}
+    {% set computed = 'select * from (\n' ~ expanded.sql ~ '\n) as model where {touched}' %}
+    {% set mark = '|' ~ local_md5(definition.relation) ~ '|' %}
+    if strpos(current_setting('firstclick.computed_anew', true), '{{ mark }}') > 0 then
+        select {{ aggregated_keys(keys) }} into {{ touched_variables(keys) }}
         from (
-        {%- if operation != 'delete' %}
-            select 1 as sign, added.* from (
-{{ over.replace('{changed}', '(select * from new_rows)') }}
-            ) as added
-        {%- endif %}
-        {%- if operation == 'update' %}
-            union all
-        {%- endif %}
-        {%- if operation != 'insert' %}
-            select -1 as sign, removed.* from (
-{{ over.replace('{changed}', '(select * from old_rows)') }}
-            ) as removed
-        {%- endif %}
-        ) as changes
-        group by {{ keys | join(', ') }}
-        having {% for column in sums -%}
-            sum(sign * {{ column.name }}) <> 0{{ ' or ' if not loop.last }}
+        {%- for side, rows in changes.items() %}
+            select {{ keys | join(', ') }} from (
+{{ rows }}
+            ) as {{ side }}
+            {{- ' union' if not loop.last }}
         {%- endfor %}
-    ),
-    added as (
-        insert into {{ definition.relation }} as stored
-        select * from computed
-        on conflict ({{ indexed_keys(definition, columns) }}) do update set
-        {%- for column in sums %}
-            {{ column.name }} = stored.{{ column.name }} + excluded.{{ column.name }}{{ ',' if not loop.last }}
-        {%- endfor %}
-        returning {{ definition.config.count }} = 0 as is_empty
-    )
-    select bool_or(is_empty) into emptied from added;
-    if emptied then
-        delete from {{ definition.relation }} where {{ definition.config.count }} = 0;
+        ) as touched;
+    else
+        with computed as materialized (
+            select
+            {%- for column in columns %}
+                {% if column.name in keys -%}
+                    {{ column.name }}
+                {%- else -%}
+                    sum(sign * {{ column.name }})::{{ column.type }} as {{ column.name }}
+                {%- endif %}
+                {{- ',' if not loop.last }}
+            {%- endfor %}
+            from (
+            {%- for side, rows in changes.items() %}
+                select {{ 1 if side == 'added' else -1 }} as sign, {{ side }}.* from (
+{{ rows }}
+                ) as {{ side }}
+                {{- ' union all' if not loop.last }}
+            {%- endfor %}
+            ) as changes
+            group by {{ keys | join(', ') }}
+            having {% for column in sums -%}
+                sum(sign * {{ column.name }}) <> 0{{ ' or ' if not loop.last }}
+            {%- endfor %}
+        ),
+        added as (
+            insert into {{ definition.relation }} as stored
+            select * from computed
+            on conflict ({{ indexed_keys(definition, columns) }}) do update set
+            {%- for column in sums %}
+                {{ column.name }} = stored.{{ column.name }} + excluded.{{ column.name }}{{ ',' if not loop.last }}
+            {%- endfor %}
+            returning {{ keys | join(', ') }}, {{ definition.config.count }} = 0 as is_empty,
+                {{ is_not_finite(definition, columns) }} as is_not_finite
+        )
+        select
+            bool_or(is_empty),
+            {%- for key in keys %}
+            array_agg({{ key }}) filter (where is_not_finite){{ ',' if not loop.last }}
+            {%- endfor %}
+        into emptied, {{ touched_variables(keys) }}
+        from added;
+        if emptied then
+            delete from {{ definition.relation }} where {{ definition.config.count }} = 0;
+        end if;
+        if touched_1 is not null then
+            perform set_config('firstclick.computed_anew',
+                concat(current_setting('firstclick.computed_anew', true), '{{ mark }}'), true);
+        end if;
     end if;
+    if touched_1 is not null then
+        {{ for_touched_keys(definition, columns, computed) }}
+    end if;
+{% endmacro %}
+
+
+{#- Whether any sum of a row is no finite number. -#}
+{% macro is_not_finite(definition, columns) %}
+    {%- set conditions = [] -%}
+    {%- for column in columns
+        if column.name not in definition.config['keys'] and column.type.startswith('numeric') -%}
+        {%- do conditions.append(
+            column.name ~ " in ('NaN', 'Infinity', '-Infinity')") -%}
+    {%- endfor -%}
+    {{- return(conditions | join(' or ') or 'false') -}}
 {% endmacro %}

@@ -76,6 +76,11 @@
     {% endif %}
     {% set triggers_hash = local_md5(triggers | string ~ definition.config.indexes | string) %}
     {% set in_place = triggers_are_in_place(definition, triggers.triggers) %}
+    {#- Of a version that added to what was not finite -#}
+    {% set is_lost = same and definition.kind == 'accumulate'
+        and deployed.triggers_hash != triggers_hash and run_query(
+            'select from ' ~ definition.relation ~ ' where '
+            ~ is_not_finite(definition, columns) ~ ' limit 1').rows | length > 0 %}
     {{ return({
         'definition': definition,
         'expanded': expanded,
@@ -86,7 +91,7 @@
         'rows_hash': hash,
         'triggers_hash': triggers_hash,
         'in_place': in_place,
-        'has_its_rows': same and in_place,
+        'has_its_rows': same and in_place and not is_lost,
         'is_deployed': same and in_place and deployed.triggers_hash == triggers_hash,
     }) }}
 {% endmacro %}

@@ -64,11 +64,10 @@ set random_page_cost = 1.1
 set plan_cache_mode = force_generic_plan
 as $maintain$
 declare
-    {%- if definition.kind in ['map', 'recompute'] %}
     {%- for key in definition.config['keys'] %}
-    touched_{{ loop.index }} {{ definition.relation.split('.', 1)[1] }}.{{ key }}%type[];
+    touched_{{ loop.index }} {{ without_database(definition.relation) }}.{{ key }}%type[];
     {%- endfor %}
-    {%- elif definition.kind == 'accumulate' %}
+    {%- if definition.kind == 'accumulate' %}
     emptied boolean;
     {%- endif %}
 begin

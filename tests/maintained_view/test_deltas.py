@@ -15,6 +15,8 @@ SEED = int(
 
 SALE_IDS = range(1, 60)
 PRODUCTS = ["hat", "Hat", "sock", "", None]
+AMOUNTS = ["10", "49.99", "50", "50.00", "-3", "100.001", None, "1e9"]
+AMOUNTS += ["NaN", "Infinity", "-Infinity"]
 REGIONS = ["north", "south", "none", None]
 
 
@@ -33,7 +35,7 @@ class Shopkeeper:
             sale_id,
             self.shop_id(),
             choose(PRODUCTS),
-            choose(["10", "49.99", "50", "50.00", "-3", "100.001", None]),
+            choose(AMOUNTS),
             choose(["2026-01-01", "2026-01-01 23:59:59.999", "2026-01-02"]),
         )
 
@@ -63,7 +65,7 @@ class Shopkeeper:
                 (
                     id,
                     random.choice([*SALE_IDS, None]),
-                    random.choice(["1", "2", "2.5", None]),
+                    random.choice(["1", "2", "2.5", "-Infinity", None]),
                 )
                 for id in self.some_ids()
             ]
@@ -157,6 +159,32 @@ def test_a_row_changed_twice_in_a_transaction_counts_once(
         assert deployed.differences(connection) == {}
         totals = connection.execute("select region, sales, revenue from region_totals")
         assert totals.fetchall() == [("north", 1, 30)]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_sum_is_finite_again_as_soon_as_its_rows_are(
+    deployed: ProjectAtWork, value: str
+) -> None:
+    statements = [
+        "insert into sales values (2, 1, 'hat', %s, '2026-01-01')",
+        "update sales set amount = amount where sale_id = 2",
+        "insert into sales values (3, 1, 'hat', 'Infinity', '2026-01-01')",
+        "update sales set amount = 5 where sale_id = 2",
+        "update sales set shop_id = 2 where sale_id = 3",
+        "delete from sales where sale_id = 3",
+    ]
+    with deployed.connect() as connection:
+        connection.execute("truncate sales; truncate shops")
+        connection.execute("insert into shops values (1, 'north'), (2, 'south')")
+        connection.execute("insert into sales values (1, 1, 'hat', 10, '2026-01-01')")
+        for statement in statements:
+            connection.execute(
+                statement.encode(), [value] if "%s" in statement else None
+            )
+            assert deployed.differences(connection) == {}
+        totals = connection.execute("select region, sales, revenue from region_totals")
+        assert totals.fetchall() == [("north", 2, 15)]
+        connection.rollback()
 
 
 def test_a_group_of_no_rows_has_no_row(deployed: ProjectAtWork) -> None:

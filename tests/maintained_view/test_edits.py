@@ -321,6 +321,20 @@ def test_a_full_refresh_repairs_what_was_written_past_the_triggers(
         assert filled.differences(connection) == {}
 
 
+def test_a_run_repairs_sums_that_an_older_version_left_without_a_number(
+    filled: ProjectAtWork,
+) -> None:
+    with filled.connect() as connection:
+        connection.execute("update region_totals set revenue = 'NaN'")
+        connection.execute(
+            f"update {filled.schema}_maintenance.models set triggers_hash = 'older'"
+            " where relation like '%region_totals%'".encode()
+        )
+    filled.run()
+    with filled.connect() as connection:
+        assert filled.differences(connection) == {}
+
+
 WRONG = {
     "no_delta": ("{{ config(keys='sale_id') }}", "delta is 'none'"),
     "no_keys": ("{{ config(delta='map') }}", "keys are missing"),
