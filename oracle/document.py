@@ -2,14 +2,16 @@
 
 import json
 import re
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
-MOST_DIGITS = 131_072, 16_383
-"""Before and after a number's point: more than that no engine holds."""
+MOST_EXPONENT = 999_999
+"""Of a number that is not 0: beyond it, up or down, a value is none of any field's."""
 
 DEEPEST, DIGITS = 100, 15
 """Nesting, and significant digits of a number, that every engine holds."""
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
@@ -23,8 +25,9 @@ def json_object(payload: bytes) -> dict[str, Any] | None:
     """Return the object that the payload holds, its numbers as Decimal.
 
     Of fields of the same name it has the last. None where the payload is anything
-    else, holds ``\\u0000`` or an unpaired surrogate anywhere, or is more than an engine
-    holds: a number of too many digits, or nesting beyond Python's own limit.
+    else, holds ``\\u0000`` or an unpaired surrogate anywhere, or nests beyond Python's
+    own limit. In place of a number with an exponent beyond ``MOST_EXPONENT`` it has one
+    with that, which is no more any field's.
     """
     try:
         text = payload.decode("utf-8")
@@ -53,16 +56,14 @@ def is_left_to_engines(payload: bytes) -> bool:
 
 
 def _number(text: str) -> Decimal:
-    before, after = MOST_DIGITS
-    try:
-        number = Decimal(text)
-    except ArithmeticError as error:
-        raise ValueError(text) from error
-    exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int)
-    if exponent < -after or (number and number.adjusted() >= before):
-        raise ValueError(text)
-    return number
+    mantissa, _, exponent = text.lower().partition("e")
+    number = Decimal(mantissa)
+    if not number:
+        return Decimal(0)
+    # int() refuses texts of very many digits
+    beyond = exponent.lstrip("+-0")
+    size = MOST_EXPONENT if len(beyond) > 6 else int(beyond or 0)
+    return number.scaleb(-size if exponent.startswith("-") else size, _EXACT)
 
 
 def _refuse(constant: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
 from oracle.document import json_object
@@ -113,14 +112,18 @@ def a_number(
     """Reads a JSON number of at most so many digits after the point that is right."""
 
     def read(value: Any) -> Decimal | None:
-        right = (
-            isinstance(value, Decimal)
-            and holds(value)
-            and (Fraction(value) * 10**places).denominator == 1
-        )
+        right = isinstance(value, Decimal) and holds(value) and _places(value) <= places
         return value if right else None
 
     return read
+
+
+def _places(value: Decimal) -> int:
+    """How many digits after the point a value has, zeros at its end left out."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    return -(exponent + zeros) if any(digits) else 0
 
 
 def a_status(value: Any) -> str | None:

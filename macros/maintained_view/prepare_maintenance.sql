@@ -76,10 +76,63 @@ begin
 end
 $$;
 
+-- A number of a JSON document as numeric takes it: in fewer digits if it needs that, and
+-- true, which is neither missing nor a number, in place of one that it can't hold.
+create or replace function {{ maintenance }}.held_number(token text) returns text
+language plpgsql immutable strict parallel safe as $$
+declare
+    parts text[] := regexp_match(
+        token, '^(-?)(0|[1-9][0-9]*)(?:[.]([0-9]+))?(?:[eE]([-+]?)0*([0-9]*))?$');
+    digits text := parts[2] || coalesce(parts[3], '');
+    -- Between the first and the last that is not zero
+    held text := rtrim(ltrim(digits, '0'), '0');
+    exponent bigint;
+begin
+    if pg_input_is_valid(token, 'numeric') then
+        return token;
+    elsif held = '' then
+        return '0';
+    elsif length(parts[5]) > 9 then
+        return 'true';
+    end if;
+    exponent := concat(parts[4], coalesce(nullif(parts[5], ''), '0'))::bigint
+        - coalesce(length(parts[3]), 0) + length(digits) - length(rtrim(digits, '0'));
+    held := concat(parts[1], held, 'e', exponent);
+    return case when pg_input_is_valid(held, 'numeric') then held else 'true' end;
+end
+$$;
+
+-- The JSON document that the bytes hold, with each number as it can be held.
+create or replace function {{ maintenance }}.document_of_held_numbers(bytes bytea)
+returns jsonb language plpgsql immutable strict parallel unsafe as $$
+begin
+    declare
+        -- Only of what is JSON are the pieces known to be found fast
+        written json := convert_from(bytes, 'UTF8');
+        document jsonb := (
+            select string_agg(
+                case
+                    when piece[1] ~ '^[-0-9]' then {{ maintenance }}.held_number(piece[1])
+                    else piece[1]
+                end, '' order by place
+            )
+            from regexp_matches(
+                written::text, '"(?:[^"\\]|\\.)*"|[-0-9][-+.0-9eE]*|[^-0-9"]+', 'g'
+            ) with ordinality as pieces (piece, place)
+        );
+    begin
+        return document;
+    end;
+exception when data_exception or program_limit_exceeded then
+    return null;
+end
+$$;
+
 -- The JSON document that the bytes hold; null where jsonb can't hold it. A cast
 -- behind pg_input_is_valid() would not do: nesting beyond the stack's depth is
 -- an error there as well. The cast is a declaration's: an expression that has failed once
--- takes half as long again until the transaction ends.
+-- takes half as long again until the transaction ends. A number that numeric can't hold is
+-- for its field to be wrong for, where anybody reads that: so then each number is looked at.
 create or replace function {{ maintenance }}.document(bytes bytea) returns jsonb
 language plpgsql immutable strict parallel unsafe as $$
 begin
@@ -88,8 +141,11 @@ begin
     begin
         return document;
     end;
-exception when data_exception or program_limit_exceeded then
-    return null;
+exception
+    when numeric_value_out_of_range then
+        return {{ maintenance }}.document_of_held_numbers(bytes);
+    when data_exception or program_limit_exceeded then
+        return null;
 end
 $$;
 
