@@ -436,8 +436,11 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
         ),
         Trouble(
             "dbt failed",
-            "A model, a macro or a seed can't be deployed.",
-            "Correct it; `firstclick logs dbt` has all that dbt said.",
+            "A model, a macro or a seed can't be deployed. Of a seed the message says "
+            "file, line and key, or which stored row has a value that is refused now.",
+            "Correct it; `firstclick logs dbt` has all that dbt said. A stored row is "
+            "corrected by SQL: `firstclick up --servers-only --detach`, then "
+            "`firstclick psql`.",
         ),
         Trouble(
             "the database can't be read",

@@ -308,7 +308,8 @@ EDITS = [
     Edit(
         "what was computed anew is added once more",
         DELTAS,
-        "if strpos(current_setting('firstclick.computed_anew', true), '{{ mark }}') > 0",
+        "if strpos(current_setting('firstclick.computed_anew', true), '{{ mark }}')"
+        " > 0",
         "if false",
         MACROS,
     ),

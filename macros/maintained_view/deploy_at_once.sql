@@ -51,7 +51,12 @@
         {% do log('Model ' ~ name_of_relation(definition.relation) ~ ' begun', info=true) %}
         {% do run_all(definition.pre_hooks) %}
         {% if definition.kind == 'seed' %}
-            {% do coming.removals.update({definition.relation: load_seed(definition)}) %}
+            {% do stage_seed(definition) %}
+            {% set loaded = load_seed(definition) %}
+            {% do coming.removals.update({definition.relation: loaded.statements}) %}
+            {% if loaded.is_retyped %}
+                {% do coming.stand_ins.update({definition.relation: definition.relation}) %}
+            {% endif %}
         {% elif definition.kind == 'kafka_table' %}
             {% do begin_kafka_table(definition, coming) %}
         {% else %}

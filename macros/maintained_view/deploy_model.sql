@@ -79,7 +79,7 @@
     {#- Of a version that added to what was not finite -#}
     {% set is_lost = same and definition.kind == 'accumulate'
         and deployed.triggers_hash != triggers_hash and run_query(
-            'select from ' ~ definition.relation ~ ' where '
+            'select true as it from ' ~ definition.relation ~ ' where '
             ~ is_not_finite(definition, columns) ~ ' limit 1').rows | length > 0 %}
     {{ return({
         'definition': definition,

@@ -310,4 +310,6 @@ begin
     end loop;
 end
 $$;
+
+{{ prepare_seeds() }}
 {% endmacro %}
