@@ -6,9 +6,13 @@
 
 do $$
 declare
-    owner constant text := (
-        select pg_get_userbyid(datdba) from pg_database
-        where datname = current_database()
+    -- A template's owner is not that of the databases which are made after it
+    owner constant text := coalesce(
+        current_setting('firstclick.owner', true),
+        (
+            select pg_get_userbyid(datdba) from pg_database
+            where datname = current_database()
+        )
     );
     function regprocedure;
 begin

@@ -178,6 +178,9 @@ class Postgres:
                 # Databases that are made later are made after template1
                 for database in (DATABASE, "template1", "postgres"):
                     with self._connect(database) as connection:
+                        connection.execute(
+                            sql.SQL("set firstclick.owner to {}").format(ROLE)
+                        )
                         connection.execute(HARDEN.read_bytes())
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
