@@ -7,6 +7,7 @@ transaction of the caller's, which can take all of them back.
 import hashlib
 import os
 import re
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,17 +52,17 @@ class Archive:
 
         Raises HomeError where it can't be read, is something else, or is damaged.
         """
-        if not file.exists():
-            raise HomeError(
-                f"{file} is not there, expected a file that backup has written"
-            )
         try:
             # Not what may be waited for without an end, such as a pipe
-            if not file.is_file():
+            if not stat.S_ISREG(file.stat().st_mode):
                 raise HomeError(
                     f"{file} is no file, expected one that backup has written: name it"
                 )
             file.open("rb").close()
+        except FileNotFoundError as error:
+            raise HomeError(
+                f"{file} is not there, expected a file that backup has written"
+            ) from error
         except OSError as error:
             raise HomeError(
                 f"{file} can't be read: {error.strerror}; let this user read it, or "

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from psycopg import sql
 from worker_world import eventually
 
 from firstclick import stack as stacks
+from firstclick.archive import Archive
 from firstclick.backup import backup, restore
 from firstclick.belongings import strangers
 from firstclick.database import postgres_environment
@@ -185,7 +187,7 @@ def test_a_file_that_is_damaged_within_changes_nothing(
     [
         (("--format=plain",), "no complete backup: input file appears to be a text"),
         (("--format=tar",), "no complete backup: it has another format"),
-        (("--format=custom",), "holds others besides firstclick"),
+        (("--format=custom",), "holds others.* besides firstclick"),
         (("--format=custom", "--schema=firstclick"), "holds less besides firstclick"),
         (("--format=custom", "--schema-only", "--table=users"), "has no schema"),
     ],
@@ -415,6 +417,25 @@ def test_another_schema_is_one_clear_error(empty: Shop, file: Path) -> None:
     settings = empty.settings.model_copy(update={"schema_name": "another"})
     with empty.unchanged(), pytest.raises(FirstClickError, match="FIRSTCLICK_SCHEMA"):
         restore(settings, file)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_that_may_not_be_read_is_one_clear_error(inside: bool) -> None:
+    directory = Path(tempfile.mkdtemp())
+    private = directory / "shop.backup"
+    private.touch(mode=0)
+    if inside:
+        directory.chmod(0)
+    user = os.geteuid()
+    # Root may read everything
+    os.seteuid(user or 65534)
+    try:
+        with pytest.raises(HomeError, match="can't be read: Permission denied"):
+            Archive.open(private, None)
+    finally:
+        os.seteuid(user)
+        directory.chmod(0o700)
+        shutil.rmtree(directory)
 
 
 def test_a_newer_versions_catalogue_changes_nothing(
