@@ -13,6 +13,7 @@ from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged
 from firstclick.connector.batch import POSTGRES_EPOCH, Progress, Row, TopicBatch
 from firstclick.connector.binary import encode
+from firstclick.connector.offsets import Offsets
 from firstclick.connector.source import MOST_MESSAGES, TOPICS
 from firstclick.connector.tables import COPY, Tables
 from firstclick.worker import stoppable
@@ -103,24 +104,32 @@ class _Writer:
         self._connection = connection
         self._offsets = dict.fromkeys(TOPICS, 0)
         connection.execute(BARE)
+        offsets = Offsets(self._tables)
         with self._tables.transaction():
             for topic in TOPICS:
-                self._tables.add_offset(topic, _PARTITION, 0, 0)
+                offsets.add(topic, _PARTITION, 0, 0, None)
 
     def pipeline(self, batch: dict[str, list[Row]]) -> float:
         changes = {
             topic: TopicBatch({row[0]: row for row in rows if row[0] is not None})
             for topic, rows in batch.items()
         }
-        progress = [
-            (topic, _PARTITION, Progress(self._offsets[topic], end, end, rows[-1][4]))
+        progress = {
+            topic: {_PARTITION: Progress(self._offsets[topic], end, end, rows[-1][4])}
             for topic, rows in batch.items()
             for end in [rows[-1][3] + 1]
-        ]
+        }
         start = time.perf_counter()
         with self._tables.transaction():
-            self._tables.write(changes)
-            self._tables.advance(progress, 0.0)
+            self._tables.write(changes, progress)
+            self._tables.advance(
+                (
+                    (topic, number, at)
+                    for topic, partitions in progress.items()
+                    for number, at in partitions.items()
+                ),
+                0.0,
+            )
         seconds = time.perf_counter() - start
         self._offsets = {topic: rows[-1][3] + 1 for topic, rows in batch.items()}
         return seconds

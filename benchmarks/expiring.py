@@ -20,7 +20,7 @@ from firstclick import stack
 from firstclick.connector.batch import Row
 from firstclick.connector.binary import encode
 from firstclick.connector.source import MOST_MESSAGES
-from firstclick.connector.tables import COPY, DELETE, EXISTING_KEYS, UPDATE
+from firstclick.connector.tables import COPY, DELETE, STORED, UPDATE
 from firstclick.settings import Settings
 
 HOURS = 48
@@ -171,8 +171,8 @@ class Way(ABC):
         return int(row[0])
 
     def _upsert(self, rows: list[Row]) -> None:
-        found = self._execute(EXISTING_KEYS, [[row[0] for row in rows]]).fetchall()
-        existing = {key for (key,) in found}
+        found = self._execute(STORED, [[row[0] for row in rows]]).fetchall()
+        existing = {key for key, *_ in found}
         if existing:
             self._replace([row for row in rows if row[0] in existing])
         self._copy([row for row in rows if row[0] not in existing])

@@ -1,11 +1,13 @@
 """A Kafka cluster, and what its clients need to be let in."""
 
+from collections.abc import Iterable
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -80,6 +82,45 @@ class Cluster:
         return {name: value for name, value in variables.items() if value}
 
 
+@dataclass(frozen=True)
+class TopicDescription:
+    """What Kafka says of a topic that exists."""
+
+    id: str | None
+    """A topic that is deleted and created again gets another one. None where the
+    brokers are older than Kafka 2.8, which has no ids."""
+    partitions: tuple[int, ...]
+
+
+def describe_topics(
+    client: AdminClient, names: Iterable[str], seconds: float
+) -> dict[str, TopicDescription]:
+    """Describe those of the topics that exist. Raises KafkaException."""
+    asked = client.describe_topics(
+        TopicCollection(list(names)), request_timeout=seconds
+    )
+    if wait(asked.values(), 2 * seconds).not_done:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    found = {}
+    for name, answer in asked.items():
+        try:
+            topic = answer.result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            raise
+        identity = topic.topic_id
+        bits = (
+            identity.get_most_significant_bits(),
+            identity.get_least_significant_bits(),
+        )
+        found[name] = TopicDescription(
+            str(identity) if any(bits) else None,
+            tuple(sorted(partition.id for partition in topic.partitions)),
+        )
+    return found
+
+
 class Admin:
     """A client that asks about topics, and can say why it got no answer."""
 
@@ -99,9 +140,12 @@ class Complaints:
 
     def __init__(self) -> None:
         self._latest = ""
+        self.any = False
+        """Whether there was one; set back by whoever asks."""
 
     def note(self, error: KafkaError) -> None:
         """For ``error_cb``."""
+        self.any = True
         # That all brokers are away is said after the reason
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._latest = error.str()

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from firstclick.cluster import Admin, Cluster
+from firstclick.connector.offsets import NEXT_OFFSETS
 from firstclick.connector.source import TOPICS
-from firstclick.connector.tables import OFFSETS
 from firstclick.database import connect
 from firstclick.embedded.topics import problems
 from firstclick.errors import ServerError
@@ -402,7 +402,7 @@ def _positions(connection: psycopg.Connection, schema: sql.Identifier) -> Positi
     return {
         (topic, partition): offset
         for topic, partition, offset in connection.execute(
-            sql.SQL(OFFSETS).format(schema=schema)
+            sql.SQL(NEXT_OFFSETS).format(schema=schema)
         )
     }
 

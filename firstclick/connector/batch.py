@@ -9,15 +9,23 @@ from confluent_kafka import KafkaError, Message
 LONGEST_KEY = 1024
 """Bytes. PostgreSQL can't index more than about 2,700."""
 
-LAST_TIME = 253_402_300_799_999
-"""9999-12-31T23:59:59.999Z in milliseconds; where the producer stamps messages, a time
-can be anything, PostgreSQL's type can't."""
+FIRST_TIME, LAST_TIME = -62_135_596_800_000, 253_402_300_799_999
+"""0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z in milliseconds since 1970.
+Where producers stamp messages, a time can be any 64-bit number; PostgreSQL and Python
+hold these years, so a time outside them is stored as the nearer of the two."""
 
 POSTGRES_EPOCH = 946_684_800_000_000
 """2000-01-01T00:00:00Z in microseconds."""
 
+PartitionId = tuple[str, int]
+"""A topic, without prefix, and the number of a partition."""
+
+Position = tuple[int, int, int]
+"""Partition, offset, and Kafka's time in microseconds since 2000. A partition below
+zero is of a log that Kafka no longer has: see firstclick.connector.resume."""
+
 Row = tuple[bytes | None, bytes | None, int, int, int]
-"""Key, payload, partition, offset, and Kafka's time in microseconds since 2000."""
+"""Key and payload, then the message's position."""
 
 
 @dataclass(slots=True)
@@ -31,6 +39,8 @@ class Progress:
     high_watermark: int
     newest_time: int | None = None
     """Of the last message taken, in microseconds since 2000."""
+    last: Message | None = None
+    """The last message taken since the session began."""
 
 
 @dataclass(slots=True)
@@ -90,17 +100,51 @@ def collapse(
             continue
         key = message.key()
         payload = message.value()
-        time = min(message.timestamp()[1], LAST_TIME) * 1000 - POSTGRES_EPOCH
+        time = time_of(message)
         reached.reached = offset + 1
         reached.newest_time = time
+        reached.last = message
         batch.taken += 1
         if key is not None:
             if len(key) > LONGEST_KEY:
                 key = shortened(key)
-            batch.latest[key] = (key, payload, partition, offset, time)
+            row = (key, payload, partition, offset, time)
+            earlier = batch.latest.get(key)
+            if earlier is None or is_newer(row[2:], earlier[2:]):
+                batch.latest[key] = row
         elif payload is not None:
             batch.keyless.append((key, payload, partition, offset, time))
     return batches
+
+
+def is_newer(message: Position, other: Position) -> bool:
+    """Say whether a message replaces another with the same key.
+
+    In one partition that is the one with the greater offset. Partitions that were added
+    to a topic give a key another partition from then on: of messages in two partitions
+    the one counts that Kafka stamped later, or that is in the partition with the higher
+    number (the specification, "Events").
+    """
+    if message[0] == other[0]:
+        return message[1] > other[1]
+    if other[0] < 0:
+        return True
+    return (message[2], message[0]) > (other[2], other[0])
+
+
+def time_of(message: Message) -> int:
+    """Return when Kafka stamped the message, in microseconds since 2000."""
+    milliseconds = message.timestamp()[1]
+    return min(max(milliseconds, FIRST_TIME), LAST_TIME) * 1000 - POSTGRES_EPOCH
+
+
+def digest(message: Message) -> bytes:
+    """Return a SHA-256 that tells this message from any other at its offset."""
+    key, payload = message.key(), message.value()
+    hashed = hashlib.sha256(time_of(message).to_bytes(8, signed=True))
+    for part in (key, payload):
+        hashed.update(b"-" if part is None else b"+%d:" % len(part) + part)
+    return hashed.digest()
 
 
 def shortened(key: bytes) -> bytes:

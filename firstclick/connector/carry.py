@@ -2,21 +2,25 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import psycopg
 from confluent_kafka import KafkaException
 
+from firstclick.cluster import TopicDescription
 from firstclick.connector.batch import (
+    POSTGRES_EPOCH,
     PartitionError,
+    PartitionId,
     Progress,
     TopicBatch,
     collapse,
 )
+from firstclick.connector.offsets import Offsets, StoredOffset
+from firstclick.connector.resume import Difference, Logs, compare
 from firstclick.connector.source import TOPICS, Source
-from firstclick.connector.tables import Fenced, Tables
-from firstclick.errors import ServerError
+from firstclick.connector.tables import FIRST_MICROSECOND, Fenced, Tables
 from firstclick.metrics import ConnectorMetrics, left
 from firstclick.worker import Backoff, Place, Stop, exclusive_session
 
@@ -41,12 +45,15 @@ last: a plan that was made on empty tables is ruinous on full ones."""
 CONFIRMATIONS = 3
 """How often Kafka has to say that it lacks what was read already, a second apart."""
 
+CLOCK_SKEW = 60
+"""Seconds that the clocks of Kafka's brokers and ours may differ by."""
+
 
 def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
     """Carry messages from Kafka to PostgreSQL until a signal comes.
 
-    Raises DeploymentError when the tables are missing, ServerError when Kafka holds
-    less than was read already, Stopped when a signal comes while waiting.
+    Raises DeploymentError when the tables are missing, Stopped when a signal comes
+    while waiting.
     """
     postgres = Backoff("PostgreSQL", log, place.metrics)
     kafka = Backoff("Kafka", log, place.metrics)
@@ -79,7 +86,10 @@ def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
 
 def _relations(schema: str) -> list[str]:
     tables = [f"{schema}.raw_{topic}" for topic in TOPICS]
-    return [*tables, f"{schema}.kafka_offsets", f"{schema}_maintenance.serialise"]
+    return [
+        *(*tables, f"{schema}.kafka_offsets", f"{schema}.kafka_tombstones"),
+        f"{schema}_maintenance.serialise",
+    ]
 
 
 @dataclass(slots=True)
@@ -109,13 +119,14 @@ class Carrier:
         self._place = place
         self._source = source
         self._tables = tables
+        self._offsets = Offsets(tables)
         self._stop = stop
         self._log = log
         self._kafka = kafka
         self._postgres = postgres
         self._metrics = metrics
         self._progress: dict[str, dict[int, Progress]] = {}
-        self._partitions: dict[str, list[int]] = {}
+        self._topics: Mapping[str, TopicDescription] = {}
         self._next_heartbeat = self._next_discovery = 0.0
         self._linger_until = 0.0
         self._carried = 0
@@ -167,7 +178,7 @@ class Carrier:
     def _store(self, batches: dict[str, TopicBatch], taken: float) -> None:
         with self._tables.transaction():
             started = time.monotonic()
-            self._tables.write(batches)
+            self._tables.write(batches, self._progress)
             self._tables.advance(self._moved(), time.monotonic() - taken)
         ended = time.monotonic()
         self._settle()
@@ -238,22 +249,29 @@ class Carrier:
         try:
             if now >= self._next_discovery:
                 self._next_discovery = now + DISCOVERY_SECONDS
-                if self._source.partitions() != self._partitions:
+                if self._source.describe() != self._topics:
                     self._align()
-            marks = self._source.high_watermarks(self._partitions)
+            marks = self._source.high_watermarks(
+                {name: topic.partitions for name, topic in self._topics.items()}
+            )
+            is_another = any(
+                marks[topic][number] < at.stored for topic, number, at in self._all()
+            ) or (self._source.was_disconnected and self._differs())
+            self._source.was_disconnected = False
         except KafkaException as error:
             pause = self._kafka.failed(self._source.reason(error))
             self._next_heartbeat = time.monotonic() + max(pause, HEARTBEAT_SECONDS)
             return
         self._kafka.succeeded()
         self._next_heartbeat = now + HEARTBEAT_SECONDS
-        if any(marks[topic][number] < at.stored for topic, number, at in self._all()):
+        if is_another:
             self._align()
             return
         for topic, number, at in self._all():
             at.high_watermark = max(marks[topic][number], at.reached)
         with self._tables.transaction():
             self._tables.advance(self._all(), time.monotonic() - now)
+            self._forget_deletions()
         self._settle()
         for topic, number, at in self._all():
             self._metrics.next_offset.labels(topic, number).set(at.stored)
@@ -263,55 +281,48 @@ class Carrier:
             self._postgres.succeeded()
         self._summarise(now)
 
-    def _align(self) -> None:
-        """Go on from where the database is, at partitions as they are now.
+    def _differs(self) -> bool:
+        """Whether Kafka, which was away, came back with another log than was read."""
+        logs, stored = Logs.of(self._source), self._offsets.stored()
+        return bool(compare(self._source, self._offsets, logs, stored))
 
-        Raises ServerError where Kafka holds less than was read.
+    def _forget_deletions(self) -> None:
+        """Forget deletions that every partition has been read beyond.
+
+        Within a transaction, after a comparison with Kafka: what a partition gets that
+        has been read to its end is stamped later, but for the brokers' clocks.
         """
-        partitions = self._source.partitions()
-        for topic in TOPICS:
-            if not partitions[topic] and self._partitions.get(topic, [0]):
-                self._log.warning("topic %s is not there; waiting for it", topic)
-        for attempt in range(CONFIRMATIONS):
-            earliest = self._source.earliest(partitions)
-            latest = self._source.high_watermarks(partitions)
-            stored = self._tables.offsets()
-            beyond = [
-                (topic, number)
-                for topic, numbers in partitions.items()
-                for number in numbers
-                if stored.get((topic, number), 0) > latest[topic][number]
-            ]
-            if not beyond:
-                break
-            if attempt + 1 < CONFIRMATIONS:
-                self._stop.wait(1.0)
-        else:
-            topic, number = beyond[0]
-            raise self._lost(
-                topic, number, stored[topic, number], latest[topic][number]
+        now = time.time_ns() // 1000 - POSTGRES_EPOCH
+        for topic in self._tables.topics_with_deletions:
+            reached = min(
+                now - CLOCK_SKEW * 1_000_000
+                if at.stored >= at.high_watermark
+                else at.newest_time or FIRST_MICROSECOND
+                for at in self._progress[topic].values()
             )
+            self._tables.forget_deletions(topic, reached - CLOCK_SKEW * 1_000_000)
+        if self._tables.topics_with_deletions:
+            self._tables.load_deletions()
+
+    def _align(self) -> None:
+        """Go on from where the database is, at the partitions that there are now."""
+        logs, stored = self._compared()
+        for topic in TOPICS:
+            if topic not in logs.topics and topic in (self._topics or TOPICS):
+                self._log.warning("topic %s is not there; waiting for it", topic)
+        differences = compare(self._source, self._offsets, logs, stored)
+        for topic, difference in differences.items():
+            self._set_aside(topic, difference, logs, stored)
         self._progress = {topic: {} for topic in TOPICS}
         with self._tables.transaction():
-            for topic, numbers in partitions.items():
-                for number in numbers:
-                    first, last = earliest[topic][number], latest[topic][number]
-                    at = stored.get((topic, number))
-                    if at is None:
-                        at = first
-                        self._tables.add_offset(topic, number, first, last)
-                    elif at < first:
-                        self._log.error(
-                            "%s %d: offsets %d to %d are gone from Kafka before they "
-                            "were read (its retention is shorter than this connector "
-                            "was behind); going on at %d",
-                            *(topic, number, at, first - 1, first),
-                        )
-                    self._progress[topic][number] = Progress(at, max(at, first), last)
+            for topic, description in logs.topics.items():
+                difference = differences.get(topic, Difference())
+                self._resume(topic, description, difference, logs, stored)
             self._tables.advance(self._moved(), 0.0)
+            self._tables.load_deletions()
         self._settle()
         self._source.assign(self._progress)
-        self._partitions = partitions
+        self._topics = logs.topics
         self._next_discovery = time.monotonic() + DISCOVERY_SECONDS
         for topic, positions in self._progress.items():
             behind = sum(at.high_watermark - at.stored for at in positions.values())
@@ -326,15 +337,94 @@ class Carrier:
                 },
             )
 
-    def _lost(self, topic: str, number: int, stored: int, latest: int) -> ServerError:
-        schema = self._place.schema
-        return ServerError(
-            f"{topic} {number} is read up to offset {stored}, but Kafka has {latest} "
-            "only: the topic was made anew, or Kafka lost messages; to read this "
-            f"partition from its beginning: begin; select {schema}_maintenance."
-            f"serialise(); delete from {schema}.raw_{topic} where kafka_partition = "
-            f"{number}; delete from {schema}.kafka_offsets where topic = '{topic}' and "
-            f"kafka_partition = {number}; commit; then start the connector again"
+    def _compared(self) -> tuple[Logs, dict[PartitionId, StoredOffset]]:
+        """What Kafka holds and what was read of it.
+
+        A broker that has just started may not know its last messages yet, so where
+        Kafka holds less than was read it has to say so more than once.
+        """
+        for attempt in range(CONFIRMATIONS):
+            if attempt > 0:
+                self._stop.wait(1.0)
+            logs, stored = Logs.of(self._source), self._offsets.stored()
+            if not logs.are_shorter(stored):
+                break
+        return logs, stored
+
+    def _set_aside(
+        self,
+        topic: str,
+        difference: Difference,
+        logs: Logs,
+        stored: dict[PartitionId, StoredOffset],
+    ) -> None:
+        """Keep messages that Kafka no longer has apart from those that come."""
+        if difference.is_another:
+            count = self._offsets.set_aside(topic, None, 0)
+            self._log.error(
+                "topic %s was deleted and created again, or is another Kafka's: "
+                "reading it from its beginning; the %d messages of the old one are "
+                "kept, as older ones",
+                *(topic, count),
+                extra={"topic": topic, "set_aside": count},
+            )
+            return
+        for number, offset in difference.lost_from.items():
+            count = self._offsets.set_aside(topic, number, offset)
+            self._log.error(
+                "%s %d: Kafka lost messages that were read, up to offset %d, and has "
+                "others or none from offset %d on: reading again from there; the %d "
+                "messages that it lost are kept, as older ones",
+                *(topic, number, stored[topic, number].next_offset - 1, offset, count),
+                extra={"topic": topic, "partition": number, "set_aside": count},
+            )
+
+    def _resume(
+        self,
+        topic: str,
+        description: TopicDescription,
+        difference: Difference,
+        logs: Logs,
+        stored: dict[PartitionId, StoredOffset],
+    ) -> None:
+        """Note where each partition of a topic is read on; within a transaction."""
+        earliest, latest = logs.earliest[topic], logs.latest[topic]
+        read = {n: at for (name, n), at in stored.items() if name == topic}
+        is_new = not read
+        lost_before, noticed = 0, None
+        if difference.is_another:
+            lost_before, noticed = self._offsets.forget(topic)
+            self._tables.forget_deletions(topic)
+            read = {}
+        else:
+            self._offsets.name(topic, description.id)
+        for number in description.partitions:
+            first, last = earliest[number], latest[number]
+            if (at := read.get(number)) is None:
+                # Of a topic that is new to us, nobody asked for what is gone
+                begin = first if is_new else 0
+                self._offsets.add(topic, number, begin, last, description.id)
+                progress = Progress(begin, first, last)
+            else:
+                begin = difference.lost_from.get(number, at.next_offset)
+                if begin != at.next_offset:
+                    self._offsets.rewind(topic, number, begin)
+                progress = Progress(begin, max(begin, first), last, at.newest_time)
+            if lost_before:
+                self._offsets.count_lost(topic, number, lost_before, noticed)
+                lost_before = 0
+            if begin < first:
+                self._count_lost(topic, number, begin, first)
+            self._progress[topic][number] = progress
+
+    def _count_lost(self, topic: str, number: int, begin: int, first: int) -> None:
+        self._offsets.count_lost(topic, number, first - begin)
+        self._log.error(
+            "%s %d: offsets %d to %d are gone from Kafka before they were read (its "
+            "retention is shorter than this connector was behind, or someone deleted "
+            "them): %d messages are counted as lost; going on at %d",
+            *(topic, number, begin, first - 1, first - begin, first),
+            extra={"topic": topic, "partition": number, "lost": first - begin},
         )
 
     def _summarise(self, now: float) -> None:

@@ -19,8 +19,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     OffsetSpec,
 )
 
-from firstclick.cluster import Cluster, Complaints
-from firstclick.connector.batch import Progress
+from firstclick.cluster import (
+    Cluster,
+    Complaints,
+    TopicDescription,
+    describe_topics,
+)
+from firstclick.connector.batch import PartitionId, Progress
 
 TOPICS = ("clicks", "purchases")
 
@@ -43,6 +48,9 @@ zstd would be more, and stop a partition."""
 
 REQUEST_SECONDS = 2.0
 """How long Kafka may take to answer a question about partitions."""
+
+FETCH_SECONDS = 10.0
+"""How long Kafka may take to deliver single messages that are asked for."""
 
 Partitions = dict[str, dict[int, int]]
 """An offset by topic, without prefix, and partition."""
@@ -68,28 +76,26 @@ class Source:
             "error_cb": self._complaints.note,
             "log_level": 0,
         }
-        self._consumer = Consumer(
-            client
-            | {
-                "group.id": "firstclick-connector",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "check.crcs": True,
-                "fetch.min.bytes": 65_536,
-                "fetch.wait.max.ms": 10,
-                "fetch.error.backoff.ms": 100,
-                "fetch.queue.backoff.ms": 10,
-                "fetch.max.bytes": 2_097_152,
-                "receive.message.max.bytes": LARGEST_BATCH,
-                "max.partition.fetch.bytes": 262_144,
-                "queued.min.messages": 2 * MOST_MESSAGES,
-                "queued.max.messages.kbytes": QUEUE_KILOBYTES,
-                "max.poll.interval.ms": 86_400_000,
-            }
-        )
+        self._config = client | {
+            "group.id": "firstclick-connector",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "check.crcs": True,
+            "fetch.min.bytes": 65_536,
+            "fetch.wait.max.ms": 10,
+            "fetch.error.backoff.ms": 100,
+            "fetch.queue.backoff.ms": 10,
+            "fetch.max.bytes": 2_097_152,
+            "receive.message.max.bytes": LARGEST_BATCH,
+            "max.partition.fetch.bytes": 262_144,
+            "queued.min.messages": 2 * MOST_MESSAGES,
+            "queued.max.messages.kbytes": QUEUE_KILOBYTES,
+            "max.poll.interval.ms": 86_400_000,
+        }
+        self._consumer = Consumer(self._config)
         self._admin = AdminClient(client)
 
     def __enter__(self) -> Self:
@@ -108,29 +114,44 @@ class Source:
         self._admin.poll(0)
         return self._complaints.reason(error)
 
-    def partitions(self) -> dict[str, list[int]]:
-        """Return the partitions of each topic; none where it does not exist."""
-        found = {}
-        for topic, name in self._names.items():
-            metadata = self._admin.list_topics(name, REQUEST_SECONDS).topics[name]
-            if metadata.error is None:
-                found[topic] = sorted(metadata.partitions)
-            elif metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                found[topic] = []
-            else:
-                raise KafkaException(metadata.error)
-        return found
+    @property
+    def was_disconnected(self) -> bool:
+        """Whether a connection to Kafka was in trouble since this was set to False.
 
-    def earliest(self, partitions: Mapping[str, list[int]]) -> Partitions:
+        A broker that comes back may have lost messages that were read already.
+        """
+        return self._complaints.any
+
+    @was_disconnected.setter
+    def was_disconnected(self, value: bool) -> None:
+        self._complaints.any = value
+
+    def describe(self) -> dict[str, TopicDescription]:
+        """Describe the topics that exist, by their names without prefix."""
+        for name in self.topics:
+            # Else the client looks for leaders among the partitions of before
+            self._admin.list_topics(name, REQUEST_SECONDS)
+        found = describe_topics(self._admin, self.topics, REQUEST_SECONDS)
+        return {self.topics[name]: topic for name, topic in found.items()}
+
+    def partitions(self) -> dict[str, tuple[int, ...]]:
+        """Return the partitions of each topic; none where it does not exist."""
+        found = self.describe()
+        return {
+            topic: found[topic].partitions if topic in found else ()
+            for topic in self._names
+        }
+
+    def earliest(self, partitions: Mapping[str, Iterable[int]]) -> Partitions:
         """Return the first offset that each partition still holds."""
         return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    def high_watermarks(self, partitions: Mapping[str, list[int]]) -> Partitions:
+    def high_watermarks(self, partitions: Mapping[str, Iterable[int]]) -> Partitions:
         """Return the offset after the last message of each partition."""
         return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def _offsets(
-        self, partitions: Mapping[str, list[int]], spec: OffsetSpec
+        self, partitions: Mapping[str, Iterable[int]], spec: OffsetSpec
     ) -> Partitions:
         asked = {
             TopicPartition(self._names[topic], number): spec
@@ -148,6 +169,36 @@ class Source:
                 at = TopicPartition(self._names[topic], number)
                 answer: Future[ListOffsetsResultInfo] = answers[at]
                 found[topic][number] = answer.result().offset
+        return found
+
+    def messages_at(
+        self, offsets: Mapping[PartitionId, int]
+    ) -> dict[PartitionId, Message | None]:
+        """Return the first message at or after an offset of each partition.
+
+        None where only the end follows. The offsets must be ones that Kafka holds.
+        """
+        found: dict[PartitionId, Message | None] = {}
+        if not offsets:
+            return found
+        with Consumer(self._config | {"queued.min.messages": 1}) as consumer:
+            consumer.assign(
+                [
+                    TopicPartition(self._names[topic], number, offset)
+                    for (topic, number), offset in offsets.items()
+                ]
+            )
+            deadline = time.monotonic() + FETCH_SECONDS
+            while len(found) < len(offsets):
+                message = consumer.poll(max(0.0, deadline - time.monotonic()))
+                if message is None:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+                error = message.error()
+                at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
+                if error is not None and not at_end:
+                    raise KafkaException(error)
+                at = (self.topics[message.topic() or ""], message.partition() or 0)
+                found.setdefault(at, None if at_end else message)
         return found
 
     def assign(self, progress: Mapping[str, Mapping[int, Progress]]) -> None:

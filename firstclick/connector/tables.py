@@ -3,16 +3,30 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any, LiteralString
 
 import psycopg
+from confluent_kafka import Message
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
-from firstclick.connector.batch import Progress, Row, TopicBatch
+from firstclick.connector.batch import (
+    FIRST_TIME,
+    LAST_TIME,
+    POSTGRES_EPOCH,
+    Position,
+    Progress,
+    Row,
+    TopicBatch,
+    digest,
+    is_newer,
+)
 from firstclick.connector.binary import encode
 from firstclick.worker import Stop
+
+FIRST_MICROSECOND = FIRST_TIME * 1000 - POSTGRES_EPOCH
+LAST_MICROSECOND = LAST_TIME * 1000 - POSTGRES_EPOCH
+"""Between them is every message's time, in microseconds since 2000."""
 
 BEGIN = """
 begin;
@@ -21,7 +35,50 @@ select {maintenance}.serialise();
 set local lock_timeout to default
 """
 
-EXISTING_KEYS = "select event_key from {table} where event_key = any(%b)"
+MICROSECONDS = """
+(extract(epoch from kafka_time) * 1000000)::bigint - 946684800000000
+"""
+
+STORED = f"""
+select event_key, kafka_partition, kafka_offset, {MICROSECONDS}
+from {{table}}
+where event_key = any(%b)
+"""
+
+DELETED = f"""
+select event_key, kafka_partition, kafka_offset, {MICROSECONDS}
+from {{schema}}.kafka_tombstones
+where topic = %b and event_key = any(%b)
+"""
+
+REMEMBER_DELETIONS = """
+insert into {schema}.kafka_tombstones
+    (topic, event_key, kafka_partition, kafka_offset, kafka_time)
+select
+    %b,
+    new.event_key,
+    new.kafka_partition,
+    new.kafka_offset,
+    timestamptz '2000-01-01 00:00:00+00'
+        + new.microseconds * interval '1 microsecond'
+from
+    unnest(%b::bytea[], %b::int4[], %b::int8[], %b::int8[]) as new
+    (event_key, kafka_partition, kafka_offset, microseconds)
+on conflict (topic, event_key) do update set
+    kafka_partition = excluded.kafka_partition,
+    kafka_offset = excluded.kafka_offset,
+    kafka_time = excluded.kafka_time
+"""
+
+FORGET_DELETIONS = """
+delete from {schema}.kafka_tombstones
+where
+    topic = %b
+    and kafka_time < timestamptz '2000-01-01 00:00:00+00'
+        + %b::int8 * interval '1 microsecond'
+"""
+
+TOPICS_WITH_DELETIONS = "select distinct topic from {schema}.kafka_tombstones"
 
 EXISTING_OFFSETS = """
 select kafka_partition, kafka_offset
@@ -55,14 +112,6 @@ from stdin (format binary)
 COPY_TYPES = ["bytea", "bytea", "int4", "int8", "int8"]
 """The last is a time as the binary format has it, microseconds since 2000."""
 
-OFFSETS = "select topic, kafka_partition, next_offset from {schema}.kafka_offsets"
-
-ADD_OFFSET = """
-insert into {schema}.kafka_offsets
-    (topic, kafka_partition, next_offset, high_watermark, checked_at)
-values (%s, %s, %s, %s, clock_timestamp())
-"""
-
 ADVANCE = """
 update {schema}.kafka_offsets as stored
 set
@@ -73,11 +122,18 @@ set
         timestamptz '2000-01-01 00:00:00+00'
             + read.microseconds * interval '1 microsecond'
     ),
+    last_offset = coalesce(read.last_offset, stored.last_offset),
+    last_digest = coalesce(read.last_digest, stored.last_digest),
     checked_at = clock_timestamp() - %b * interval '1 second'
 from
-    unnest(%b::text[], %b::int4[], %b::int8[], %b::int8[], %b::int8[], %b::int8[])
-    as read
-    (topic, kafka_partition, expected, next_offset, high_watermark, microseconds)
+    unnest(
+        %b::text[], %b::int4[], %b::int8[], %b::int8[],
+        %b::int8[], %b::int8[], %b::int8[], %b::bytea[]
+    ) as read
+    (
+        topic, kafka_partition, expected, next_offset,
+        high_watermark, microseconds, last_offset, last_digest
+    )
 where
     stored.topic = read.topic
     and stored.kafka_partition = read.kafka_partition
@@ -105,7 +161,9 @@ class Tables:
         stop: Stop,
         log: logging.Logger,
     ) -> None:
-        self._connection = connection
+        self.connection = connection
+        self.topics_with_deletions: set[str] = set()
+        """Those that had some when last seen: what is read may be older than one."""
         self._stop = stop
         self._log = log
         self._names = {
@@ -115,7 +173,8 @@ class Tables:
         connection.execute("set synchronous_commit to off")
         connection.execute("set jit to off")
 
-    def _sql(self, statement: LiteralString, topic: str = "") -> sql.Composed:
+    def sql(self, statement: LiteralString, topic: str = "") -> sql.Composed:
+        """Put in the schemas' names, and that of the topic's table of messages."""
         table = sql.SQL("{}.{}").format(
             self._names["schema"], sql.Identifier(f"raw_{topic}")
         )
@@ -131,36 +190,35 @@ class Tables:
         try:
             yield
         except BaseException:
-            if not self._connection.broken:
-                self._connection.rollback()
+            if not self.connection.broken:
+                self.connection.rollback()
             raise
-        self._connection.commit()
+        self.connection.commit()
 
     def _begin(self) -> None:
         said = False
         while True:
             try:
-                self._connection.execute(self._sql(BEGIN))
+                self.connection.execute(self.sql(BEGIN))
                 return
             except LockNotAvailable:
-                self._connection.rollback()
+                self.connection.rollback()
                 if not said:
                     self._log.info("waiting for another writer, dbt perhaps")
                     said = True
                 self._stop.wait(0)
 
-    def offsets(self) -> dict[tuple[str, int], int]:
-        """Return the next offset to read of each topic and partition."""
-        rows = self._connection.execute(self._sql(OFFSETS)).fetchall()
-        return {(topic, partition): offset for topic, partition, offset in rows}
+    def load_deletions(self) -> None:
+        """See which topics have deletions that older messages may come after."""
+        rows = self.connection.execute(self.sql(TOPICS_WITH_DELETIONS)).fetchall()
+        self.topics_with_deletions = {topic for (topic,) in rows}
 
-    def add_offset(
-        self, topic: str, partition: int, offset: int, high_watermark: int
-    ) -> None:
-        """Note where to begin with a new partition; within a transaction."""
-        self._connection.execute(
-            self._sql(ADD_OFFSET), [topic, partition, offset, high_watermark]
-        )
+    def forget_deletions(self, topic: str, before: int = LAST_MICROSECOND) -> None:
+        """Forget the deletions that Kafka stamped earlier; within a transaction.
+
+        ``before`` is in microseconds since 2000.
+        """
+        self._execute(FORGET_DELETIONS, [topic, before])
 
     def advance(
         self, progress: Iterable[tuple[str, int, Progress]], age: float
@@ -171,7 +229,10 @@ class Tables:
         Raises Fenced when one of the stored offsets is not what it was.
         """
         rows = [
-            (topic, number, at.stored, at.reached, at.high_watermark, at.newest_time)
+            (
+                *(topic, number, at.stored, at.reached, at.high_watermark),
+                *(at.newest_time, *_identity(at.last)),
+            )
             for topic, number, at in progress
         ]
         if not rows:
@@ -182,19 +243,21 @@ class Tables:
 
     def forget_plans(self) -> None:
         """Have the triggers' statements planned anew, for the tables as they are."""
-        self._connection.execute("discard plans")
+        self.connection.execute("discard plans")
 
-    def write(self, batches: Mapping[str, TopicBatch]) -> None:
+    def write(
+        self,
+        batches: Mapping[str, TopicBatch],
+        progress: Mapping[str, Mapping[int, Progress]],
+    ) -> None:
         """Bring the tables of messages up to date; within a transaction."""
         for topic, batch in batches.items():
-            rows = [row for row in batch.latest.values() if row[1] is not None]
-            if len(rows) < len(batch.latest):
-                tombstones = [
-                    key for key, row in batch.latest.items() if row[1] is None
-                ]
-                self._execute(DELETE, [tombstones], topic)
-            if rows:
-                rows = self._update(rows, topic)
+            rows = self._update(batch.latest, topic) if batch.latest else []
+            gone = [row for row in rows if row[1] is None]
+            if gone:
+                self._execute(DELETE, [[row[0] for row in gone]], topic)
+                self._remember(gone, topic, progress[topic])
+                rows = [row for row in rows if row[1] is not None]
             if batch.keyless:
                 rows += self._new_offsets(batch.keyless, topic)
             if rows:
@@ -204,21 +267,64 @@ class Tables:
         self, statement: LiteralString, parameters: list[Any], topic: str = ""
     ) -> psycopg.Cursor:
         # Not prepared: the best plan depends on how large table and arrays are now.
-        return self._connection.cursor(binary=True).execute(
-            self._sql(statement, topic), parameters, prepare=False
+        return self.connection.cursor(binary=True).execute(
+            self.sql(statement, topic), parameters, prepare=False
         )
 
-    def _update(self, rows: list[Row], topic: str) -> list[Row]:
-        """Update the rows whose keys exist; returns the others."""
-        keys = list(map(itemgetter(0), rows))
-        found = self._execute(EXISTING_KEYS, [keys], topic).fetchall()
-        if not found:
-            return rows
-        existing = {key for (key,) in found}
-        changed = [row for row in rows if row[0] in existing]
-        columns = [list(column) for column in zip(*changed, strict=True)]
-        self._execute(UPDATE, columns, topic)
-        return [row for row in rows if row[0] not in existing]
+    def _update(self, latest: Mapping[bytes, Row], topic: str) -> list[Row]:
+        """Update the rows whose keys exist; returns the others, and tombstones.
+
+        Left out is what is older than what is known of its key.
+        """
+        keys = list(latest)
+        stored = self._positions(STORED, [keys], topic)
+        known = stored
+        if topic in self.topics_with_deletions:
+            known = stored | self._positions(DELETED, [topic, keys])
+        if not known:
+            return list(latest.values())
+        others: list[Row] = []
+        changed: list[Row] = []
+        for key, row in latest.items():
+            if key in known and not is_newer(row[2:], known[key]):
+                continue
+            exists = key in stored and row[1] is not None
+            (changed if exists else others).append(row)
+        if changed:
+            columns = [list(column) for column in zip(*changed, strict=True)]
+            self._execute(UPDATE, columns, topic)
+        return others
+
+    def _positions(
+        self, statement: LiteralString, parameters: list[Any], topic: str = ""
+    ) -> dict[bytes, Position]:
+        rows = self._execute(statement, parameters, topic).fetchall()
+        return {key: (partition, at, time) for key, partition, at, time in rows}
+
+    def _remember(
+        self, tombstones: list[Row], topic: str, partitions: Mapping[int, Progress]
+    ) -> None:
+        """Keep the tombstones that an older message may come after.
+
+        That is one of another partition, not read yet: it was stamped no earlier than
+        the newest message that was read there.
+        """
+        reached = {
+            here: min(
+                (
+                    FIRST_MICROSECOND if at.newest_time is None else at.newest_time
+                    for number, at in partitions.items()
+                    if number != here
+                ),
+                default=LAST_MICROSECOND,
+            )
+            for here in partitions
+        }
+        kept = [(row[0], *row[2:]) for row in tombstones if row[4] >= reached[row[2]]]
+        if kept:
+            columns = [list(column) for column in zip(*kept, strict=True)]
+            self._execute(REMEMBER_DELETIONS, [topic, *columns])
+            self.topics_with_deletions.add(topic)
 
     def _new_offsets(self, rows: list[Row], topic: str) -> list[Row]:
         """Return the rows without a key that are not in the table from before."""
@@ -227,5 +333,9 @@ class Tables:
         return [row for row in rows if (row[2], row[3]) not in existing]
 
     def _copy(self, rows: list[Row], topic: str) -> None:
-        with self._connection.cursor().copy(self._sql(COPY, topic)) as copy:
+        with self.connection.cursor().copy(self.sql(COPY, topic)) as copy:
             copy.write(encode(rows))
+
+
+def _identity(last: Message | None) -> tuple[int | None, bytes | None]:
+    return (None, None) if last is None else (last.offset(), digest(last))

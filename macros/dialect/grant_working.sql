@@ -8,17 +8,19 @@
 {% macro postgres__grant_working() %}
 {% set messages = {
     'connector': [
-        'select (event_key, kafka_partition, kafka_offset)',
+        'select (ctid, event_key, kafka_partition, kafka_offset, kafka_time)',
         'insert',
         'update (payload, kafka_partition, kafka_offset, kafka_time)',
         'delete',
     ],
     'expire': ['select (event_key, kafka_time)', 'delete'],
 } %}
+{% set all = ['select', 'insert', 'update', 'delete'] %}
 {% set work = {
     'raw_clicks': {'raw_clicks': messages},
     'raw_purchases': {'raw_purchases': messages},
-    'kafka_offsets': {'kafka_offsets': {'connector': ['select', 'insert', 'update']}},
+    'kafka_offsets': {'kafka_offsets': {'connector': all}},
+    'kafka_tombstones': {'kafka_tombstones': {'connector': all}},
     'expired_events': {'expired_events': {'expire': ['select']}},
     'checkouts_topic': {
         'checkouts_topic': {'publisher': ['select']},

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
+from confluent_kafka import Producer
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 from firstclick.cluster import Cluster
@@ -132,10 +131,7 @@ def test_partitions_that_are_added_are_read(world: World) -> None:
     connector = world.start("connector")
     world.send("clicks", [(b"a", b"1")])
     world.assert_carried()
-    more = NewPartitions(f"{world.prefix}clicks", 5)
-    for created in world.admin.create_partitions([more]).values():
-        created.result(PATIENCE)
-    eventually(lambda: world.partitions("clicks") == 5, "five partitions")
+    world.add_partitions("clicks", 5)
     for partition in range(5):
         world.send("clicks", [(b"of %d" % partition, b"2")], partition)
     world.assert_carried()
@@ -241,38 +237,11 @@ def test_what_kafka_no_longer_has_is_skipped_and_said(world: World) -> None:
     world.assert_carried()
     assert connector.terminate() == 0
     world.send("clicks", [(b"%d" % number, b"2") for number in range(10)], 0)
-    name = f"{world.prefix}clicks"
-    gone = world.admin.delete_records([TopicPartition(name, 0, 15)])
-    for deleted in gone.values():
-        deleted.result(PATIENCE)
+    world.delete_records("clicks", 0, 15)
     connector = world.start("connector")
     connector.says("clicks 0: offsets 10 to 14 are gone")
     eventually(world.is_caught_up, "all messages read")
     assert [row[1] for row in world.rows("clicks")] == [0, 1, 2, 3, 4, *range(15, 20)]
-
-
-def test_a_topic_made_anew_is_an_error_that_says_what_to_do(world: World) -> None:
-    world.send("clicks", [(b"a", b"1"), (b"b", b"1")], 0)
-    connector = world.start("connector")
-    world.assert_carried()
-    name = f"{world.prefix}clicks"
-    for deleted in world.admin.delete_topics([name]).values():
-        deleted.result(PATIENCE)
-    eventually(
-        lambda: name not in world.admin.list_topics(timeout=10).topics, "topic gone"
-    )
-    world.create_topic("clicks")
-    assert connector.process.wait(PATIENCE) == 1
-    line = connector.log.splitlines()[-1]
-    assert "clicks 0 is read up to offset 2, but Kafka has 0 only" in line
-
-    statements = line[line.index("begin;") : line.index("; then start")]
-    world.execute(statements)
-    world.sent["clicks"].clear()
-    world.execute("delete from {schema}.written")
-    world.send("clicks", [(b"c", b"1")], 0)
-    world.start("connector")
-    world.assert_carried()
 
 
 def test_missing_tables_are_an_error_that_says_what_to_do(world: World) -> None:

@@ -1,5 +1,6 @@
 """A schema, topics and worker processes of a test's own, on the session's servers."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    NewPartitions,
     NewTopic,
 )
 from psycopg import sql
@@ -51,7 +53,20 @@ create table {schema}.kafka_offsets (
     high_watermark bigint not null,
     newest_kafka_time timestamptz,
     checked_at timestamptz not null,
+    topic_id text,
+    last_offset bigint,
+    last_digest bytea,
+    lost_messages bigint,
+    lost_at timestamptz,
     primary key (topic, kafka_partition)
+);
+create table {schema}.kafka_tombstones (
+    topic text,
+    event_key bytea,
+    kafka_partition integer not null,
+    kafka_offset bigint not null,
+    kafka_time timestamptz not null,
+    primary key (topic, event_key)
 );
 create table {schema}.written (
     topic text,
@@ -155,15 +170,7 @@ class World:
         self._directory = directory
         self._connection = psycopg.connect(database_url, autocommit=True)
         self.admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-        self._producer = Producer(
-            {
-                "bootstrap.servers": servers,
-                "enable.idempotence": True,
-                "message.max.bytes": 4_000_000,
-                "linger.ms": 2,
-                "log_level": 0,
-            }
-        )
+        self._producer = self._new_producer()
 
     def create_tables(self) -> None:
         self.execute(TABLES)
@@ -240,8 +247,12 @@ class World:
         topic: str,
         messages: Iterable[tuple[bytes | None, Payload]],
         partition: int = -1,
+        timestamp: int = 0,
     ) -> None:
-        """Produce to Kafka; returns when it has acknowledged them all."""
+        """Produce to Kafka; returns when it has acknowledged them all.
+
+        ``timestamp``, in milliseconds, is for a topic that has its producers' times.
+        """
 
         def note(error: object, message: Message) -> None:
             assert error is None, error
@@ -251,10 +262,60 @@ class World:
 
         for key, payload in messages:
             self._producer.produce(
-                self.prefix + topic, payload, key, partition, on_delivery=note
+                self.prefix + topic,
+                payload,
+                key,
+                partition,
+                on_delivery=note,
+                timestamp=timestamp,
             )
             self._producer.poll(0)
         assert self._producer.flush(PATIENCE) == 0
+
+    def _new_producer(self) -> Producer:
+        return Producer(
+            {
+                "bootstrap.servers": self.servers,
+                "enable.idempotence": True,
+                "message.max.bytes": 4_000_000,
+                "linger.ms": 2,
+                "log_level": 0,
+            }
+        )
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete it, and forget what was sent to it; returns when it is gone."""
+        name = self.prefix + topic
+        for deleted in self.admin.delete_topics([name]).values():
+            deleted.result(PATIENCE)
+        eventually(
+            lambda: name not in self.admin.list_topics(timeout=10).topics, "topic gone"
+        )
+        self.sent[topic].clear()
+        # The old one would take the next topic of that name for this one
+        self._producer = self._new_producer()
+
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Have the topic so many partitions from now on."""
+        more = NewPartitions(self.prefix + topic, partitions)
+        for created in self.admin.create_partitions([more]).values():
+            created.result(PATIENCE)
+        eventually(lambda: self.partitions(topic) == partitions, "the new partitions")
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """Have Kafka delete the messages with smaller offsets."""
+        at = TopicPartition(self.prefix + topic, partition, before)
+
+        def are_deleted() -> bool:
+            # It looks for leaders among the partitions that it knows of
+            self.admin.list_topics(at.topic, PATIENCE)
+            (deleted,) = self.admin.delete_records([at]).values()
+            with contextlib.suppress(KafkaException):
+                deleted.result(PATIENCE)
+                return True
+            return False
+
+        eventually(are_deleted, "the records deleted")
 
     def partitions(self, topic: str) -> int:
         """Ask how many there are; whoever sends knows it from then on."""
