@@ -11,9 +11,11 @@ import time
 
 import msgspec
 import psycopg
+from confluent_kafka import KafkaException
 from psycopg import sql
 
 from firstclick.metrics import PublisherMetrics, left
+from firstclick.published import Published
 from firstclick.topic import NotDelivered, Topic
 from firstclick.worker import Backoff, Place, Stop, exclusive_session, main
 
@@ -30,6 +32,9 @@ WAIT_SECONDS = 1.0
 
 ROUND_SECONDS = 0.05
 """From one round's start to the next, unless there is a full round's work."""
+
+CHECK_SECONDS = 2.0
+"""From one look whether the topic is still the same to the next."""
 
 SUMMARY_SECONDS = 60.0
 
@@ -77,7 +82,9 @@ def _keep_publishing(
     place: Place, stop: Stop, log: logging.Logger, metrics: PublisherMetrics
 ) -> None:
     postgres = Backoff("PostgreSQL", log, place.metrics)
-    relations = [f"{place.schema}.checkouts_{name}" for name in ("changes", "topic")]
+    relations = [
+        f"{place.schema}.checkouts_{name}" for name in ("changes", "topic", "published")
+    ]
     while not stop.requested:
         try:
             with exclusive_session(
@@ -101,14 +108,29 @@ def _publish_all(
     outbox = Outbox(connection, place.schema)
     kafka = Backoff("Kafka", log, place.metrics)
     topic = Topic(place, "checkouts", stop)
+    published = Published(connection, place.schema, place.kafka, topic.name)
     log.info("publishing to %s", topic.name)
-    summary, published = time.monotonic(), 0
+    summary, sent, next_check = time.monotonic(), 0, 0.0
     while not stop.requested:
         started = time.monotonic()
-        changes, messages = outbox.read()
         try:
+            if started >= next_check:
+                if not published.is_complete():
+                    log.warning(
+                        "topic %s is not the one that was published to, or lacks some "
+                        "of it: publishing all checkouts again",
+                        topic.name,
+                    )
+                    published.publish_all()
+                    topic = Topic(place, "checkouts", stop)
+                next_check = started + CHECK_SECONDS
+            changes, messages = outbox.read()
             topic.send(messages.items())
+        except KafkaException as error:
+            stop.wait(kafka.failed(published.reason(error)))
+            continue
         except NotDelivered as error:
+            next_check = 0.0
             if error.fatal:
                 topic = Topic(place, "checkouts", stop)
             stop.wait(kafka.failed(error))
@@ -117,16 +139,19 @@ def _publish_all(
         gone = sum(message is None for message in messages.values())
         metrics.messages.labels("checkout").inc(len(messages) - gone)
         metrics.messages.labels("tombstone").inc(gone)
-        outbox.delete(changes)
-        published += len(messages)
+        if changes:
+            with connection.transaction():
+                outbox.delete(changes)
+                published.note(topic.ends)
+        sent += len(messages)
         if started - summary >= SUMMARY_SECONDS:
-            if published:
+            if sent:
                 log.info(
                     "%d messages in %.0f s",
-                    *(published, started - summary),
-                    extra={"messages": published, "seconds": started - summary},
+                    *(sent, started - summary),
+                    extra={"messages": sent, "seconds": started - summary},
                 )
-            summary, published = started, 0
+            summary, sent = started, 0
         if len(changes) < MOST_CHANGES:
             stop.wait(max(0.0, started + ROUND_SECONDS - time.monotonic()))
             while not outbox.has_changes():
@@ -174,8 +199,7 @@ class Outbox:
 
     def delete(self, changes: list[int]) -> None:
         """Forget these changes: they are published."""
-        if changes:
-            self._connection.cursor(binary=True).execute(self._delete, [changes])
+        self._connection.cursor(binary=True).execute(self._delete, [changes])
 
 
 if __name__ == "__main__":

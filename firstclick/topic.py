@@ -35,6 +35,8 @@ class Topic:
         self.name = place.topic_prefix + topic
         self._stop = stop
         self._failure: KafkaError | None = None
+        self.ends: dict[int, int] = {}
+        """The offset after the last message that Kafka acknowledged, by partition."""
         self._complaints = Complaints()
         self._producer = Producer(
             {
@@ -51,7 +53,6 @@ class Topic:
                 "topic.metadata.propagation.max.ms": 5_000,
                 "reconnect.backoff.ms": 100,
                 "reconnect.backoff.max.ms": 5_000,
-                "delivery.report.only.error": True,
                 "error_cb": self._complain,
                 "log_level": 0,
             }
@@ -63,7 +64,13 @@ class Topic:
             self._failure = error
 
     def _note(self, error: KafkaError | None, message: Message) -> None:
-        self._failure = self._failure or error
+        if error is not None:
+            self._failure = self._failure or error
+            return
+        partition: int = message.partition()  # type: ignore[assignment]
+        offset: int = message.offset()  # type: ignore[assignment]
+        if offset >= self.ends.get(partition, 0):
+            self.ends[partition] = offset + 1
 
     def send(self, messages: Iterable[tuple[str | bytes | None, bytes | None]]) -> None:
         """Produce messages, key and value; returns when Kafka has acknowledged all.

@@ -24,7 +24,8 @@
     'expired_events': {'expired_events': {'expire': ['select']}},
     'checkouts_topic': {
         'checkouts_topic': {'publisher': ['select']},
-        'checkouts_changes': {'publisher': ['select', 'delete']},
+        'checkouts_changes': {'publisher': ['select', 'insert', 'delete']},
+        'checkouts_published': {'publisher': all},
     },
 }.get(this.identifier, {}) %}
 {% for relation, privileges in work.items() %}

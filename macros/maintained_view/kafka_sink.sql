@@ -1,6 +1,7 @@
 {#- A view of what goes to a Kafka topic, and beside the table that it reads a table
     `<table>_changes` of the keys whose rows have changed since they were published.
-    The publisher reads the one by the other. Where the view is new or edited,
+    The publisher reads the one by the other, and notes what it wrote in
+    `<table>_published`. Where the view is new or edited,
     everything is to be published again. -#}
 {% materialization kafka_sink, adapter='postgres' %}
     {% set table = graph.nodes[model.depends_on.nodes[0]].relation_name %}
@@ -40,11 +41,17 @@
 {% endmaterialization %}
 
 
-{#- The keys of the rows that have changed since they were published. -#}
+{#- The keys of the rows that have changed since they were published, and up to where
+    the topic has been written: see firstclick.published. -#}
 {% macro table_of_changes(changes, key) %}
     create table if not exists {{ changes }} (
         change_id bigint generated always as identity primary key,
         {{ key }} text not null
+    );
+    create table if not exists {{ changes.removesuffix('_changes"') }}_published" (
+        kafka_partition integer primary key,
+        next_offset bigint not null,
+        topic_id text
     )
 {% endmacro %}
 

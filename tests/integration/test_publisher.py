@@ -13,6 +13,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
+from firstclick.cluster import describe_topics
+from firstclick.database import connect
+from firstclick.published import publish_again
 from firstclick.stack import Stack
 
 pytestmark = pytest.mark.timeout(120)
@@ -165,4 +168,68 @@ def test_a_message_too_large_waits_for_a_larger_limit(world: World) -> None:
     )
     for altered in world.admin.incremental_alter_configs([topic]).values():
         altered.result(PATIENCE)
+    assert_published(world)
+
+
+def add(world: World, count: int) -> None:
+    world.execute(
+        "insert into {schema}.checkouts select 'purchase ' || n, null, n, n"
+        " from generate_series(1, %s) as n",
+        [count],
+    )
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["stopped", "running"])
+def test_a_topic_that_is_created_again_gets_all_checkouts(
+    world: World, runs: bool
+) -> None:
+    world.create_topic("checkouts")
+    publisher = world.start("publisher")
+    add(world, 500)
+    assert_published(world)
+    for partitions in (1, 4):
+        if not runs:
+            publisher.terminate()
+        world.delete_topic("checkouts")
+        world.create_topic("checkouts", partitions)
+        if not runs:
+            publisher = world.start("publisher")
+        eventually(lambda: len(dict(world.published())) == 500, "all published again")
+        assert_published(world)
+    publisher.says("publishing all checkouts again")
+
+
+def test_what_kafka_lost_of_the_topic_is_published_again(world: World) -> None:
+    """Also the tombstones: what is no checkout any more is deleted."""
+    world.create_topic("checkouts")
+    publisher = world.start("publisher")
+    add(world, 50)
+    assert_published(world)
+    publisher.terminate()
+    world.delete_topic("checkouts")
+    world.create_topic("checkouts")
+    world.publish([(b"purchase 1", b"{}"), (b"gone", b"{}"), (b"\xff", b"{}")])
+    world.execute("delete from {schema}.checkouts where purchase_id = 'purchase 2'")
+    # As if it were the same topic, whose end is lost
+    name = f"{world.prefix}checkouts"
+    topic = describe_topics(world.admin, [name], PATIENCE)[name]
+    world.execute("update {schema}.checkouts_published set topic_id = %s", [topic.id])
+    world.start("publisher").says("publishing all checkouts again")
+    eventually(lambda: dict(world.published()).get(b"gone", b"") is None, "a tombstone")
+    last = dict(world.published())
+    last.pop(b"\xff")
+    assert sorted(key for key, value in last.items() if value is not None) == sorted(
+        b"purchase %d" % number for number in range(1, 51) if number != 2
+    )
+
+
+def test_the_owner_can_have_all_checkouts_published_again(world: World) -> None:
+    world.create_topic("checkouts")
+    world.start("publisher")
+    add(world, 50)
+    assert_published(world)
+    before = len(world.published())
+    with connect(world.database_url, autocommit=True) as connection:
+        publish_again(connection, world.schema)
+    eventually(lambda: len(world.published()) == before + 50, "all published again")
     assert_published(world)

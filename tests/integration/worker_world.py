@@ -90,6 +90,11 @@ create table {schema}.checkouts_changes (
     change_id bigint generated always as identity primary key,
     purchase_id text not null
 );
+create table {schema}.checkouts_published (
+    kafka_partition integer primary key,
+    next_offset bigint not null,
+    topic_id text
+);
 create view {schema}.checkouts_topic as
     select purchase_id, source, quantity, total_cost::text as total_cost
     from {schema}.checkouts;
@@ -279,6 +284,8 @@ class World:
                 "enable.idempotence": True,
                 "message.max.bytes": 4_000_000,
                 "linger.ms": 2,
+                # Kafka's own, which the publisher has as well
+                "partitioner": "murmur2_random",
                 "log_level": 0,
             }
         )
@@ -291,7 +298,7 @@ class World:
         eventually(
             lambda: name not in self.admin.list_topics(timeout=10).topics, "topic gone"
         )
-        self.sent[topic].clear()
+        self.sent.get(topic, []).clear()
         # The old one would take the next topic of that name for this one
         self._producer = self._new_producer()
 
@@ -371,6 +378,12 @@ class World:
             " group by 1, 2, 3 having count(*) > 1"
         )
         assert not twice, f"written twice: {twice}"
+
+    def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write to the topic checkouts, as if the publisher had."""
+        for key, value in messages:
+            self._producer.produce(self.prefix + "checkouts", value, key)
+        assert self._producer.flush(PATIENCE) == 0
 
     def published(self) -> list[tuple[bytes, Payload]]:
         """Return every message of the topic checkouts, by partition and offset."""
