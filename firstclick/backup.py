@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
-from confluent_kafka import KafkaException
 from psycopg import sql
 
 from firstclick import stack as stacks
 from firstclick.archive import Archive, first_error, seal
 from firstclick.belongings import SEEDS, strangers
-from firstclick.connector.source import Source
 from firstclick.database import connect, session_environment
 from firstclick.embedded.postgres import client_program
 from firstclick.environment import child_environment
@@ -43,23 +41,6 @@ CATALOGUE = {
 _PATIENCE = """
 set local lock_timeout = '30s';
 set local client_connection_check_interval = '1s'
-"""
-
-OTHER_KAFKA = """
-select {maintenance}.serialise();
-
--- Offsets of a Kafka that is gone must not be taken for those of the new one
-update {schema}.raw_clicks set kafka_partition = least(0, (
-    select min(kafka_partition) from {schema}.raw_clicks
-)) - 1 - kafka_partition where kafka_partition >= 0;
-update {schema}.raw_purchases set kafka_partition = least(0, (
-    select min(kafka_partition) from {schema}.raw_purchases
-)) - 1 - kafka_partition where kafka_partition >= 0;
-delete from {schema}.kafka_offsets;
-
--- Nor does it hold what was published
-insert into {schema}.checkouts_changes (purchase_id)
-select purchase_id from {schema}.checkouts
 """
 
 
@@ -216,11 +197,7 @@ def _replace(connection: psycopg.Connection, stack: Stack, archive: Archive) -> 
     _name_database(connection, stack)
     kept = sum(_bring_back(connection, stack, seed) for seed in set_aside)
     connection.execute("analyze")
-    if _is_same_kafka(connection, stack):
-        said = "Restored, to be read on where the backup ended"
-    else:
-        connection.execute(_statement(OTHER_KAFKA, stack))
-        said = "Restored, with a Kafka that is read from its beginning"
+    said = "Restored"
     if kept:
         said += f", {kept} customers and products kept that were here"
     if missing:
@@ -364,22 +341,3 @@ def _is_there(connection: psycopg.Connection, table: sql.Identifier) -> bool:
     return connection.execute(
         "select to_regclass(%s)", [table.as_string()]
     ).fetchone() != (None,)
-
-
-def _is_same_kafka(connection: psycopg.Connection, stack: Stack) -> bool:
-    """Whether Kafka holds all that has been read; a new one holds less."""
-    offsets = sql.Identifier(stack.schema_name, "kafka_offsets")
-    stored = connection.execute(
-        sql.SQL("select topic, kafka_partition, next_offset from {}").format(offsets)
-    ).fetchall()
-    try:
-        with Source(stack.kafka, stack.topic_prefix) as source:
-            marks = source.high_watermarks(source.partitions())
-    except KafkaException as error:
-        raise ServerError(
-            f"Kafka does not answer on {stack.bootstrap_servers}: "
-            f"{error.args[0].str()}; see to it and restore again"
-        ) from error
-    return all(
-        offset <= marks[topic].get(partition, -1) for topic, partition, offset in stored
-    )

@@ -320,6 +320,34 @@ def restore(
 
 
 @app.command()
+def publish(
+    again: Annotated[
+        bool, typer.Option("--again", help="All of them, whatever was published.")
+    ] = False,
+) -> None:
+    """Publish all checkouts to Kafka again; the stack publishes changes by itself."""
+    from firstclick import stack
+    from firstclick.database import connect
+    from firstclick.published import publish_again
+
+    settings = Settings.load()
+    if not again:
+        raise SettingsError(
+            "nothing is asked for, expected `firstclick publish --again`: changes are "
+            "published while the stack runs"
+        )
+    if settings.target != "embedded":
+        raise SettingsError(
+            f"FIRSTCLICK_TARGET is {settings.target!r}, expected 'embedded': other "
+            "engines publish by a sink, which `firstclick deploy` makes again"
+        )
+    found = stack.running(settings)
+    with connect(found.database_url) as connection:
+        publish_again(connection, found.schema_name)
+    _say("The publisher sends all checkouts again; `firstclick status` counts them")
+
+
+@app.command()
 def expire(
     every: Annotated[
         str | None,

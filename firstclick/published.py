@@ -143,7 +143,9 @@ class Published:
             TopicPartition(self._topic, number): which
             for number in description.partitions
         }
-        answers = self._admin.client.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+        answers = self._admin.client.list_offsets(
+            asked, request_timeout=REQUEST_SECONDS
+        )
         return {
             at.partition: answer.result(2 * REQUEST_SECONDS).offset
             for at, answer in answers.items()

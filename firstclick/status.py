@@ -90,6 +90,9 @@ class Topic:
     """Messages not read yet, as of the connector's last look at Kafka."""
     freshness_seconds: float | None
     """How far what queries see lags behind what Kafka holds."""
+    lost_messages: int | None
+    """Messages that Kafka deleted before they were read; null where that isn't
+    known."""
 
 
 class Status(msgspec.Struct):
@@ -275,6 +278,12 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
                 for relation, problem in _trigger_problems(connection, schema)
             ]
             found.topics = look.topics
+            found.warnings += [
+                f"Kafka deleted {count:,} {topic} before they were read, last noticed "
+                f"at {at:%Y-%m-%d %H:%M:%S} UTC: have them sent again, and set the "
+                "count back as the runbook says"
+                for topic, count, at in _lost(connection, schema)
+            ]
             found.unpublished_checkouts = (
                 connection.cursor(row_factory=scalar_row)
                 .execute(
@@ -392,10 +401,22 @@ def _trigger_problems(
 def _health(connection: psycopg.Connection, schema: str) -> list[Topic]:
     query = sql.SQL(
         "select topic, accepted, rejected, newest_event_time, newest_kafka_time,"
-        " lag_messages, freshness_seconds::float8 as freshness_seconds"
+        " lag_messages, freshness_seconds::float8 as freshness_seconds, lost_messages"
         " from {}.pipeline_health order by topic"
     ).format(sql.Identifier(schema))
     return connection.cursor(row_factory=class_row(Topic)).execute(query).fetchall()
+
+
+def _lost(
+    connection: psycopg.Connection, schema: str
+) -> list[tuple[str, int, datetime]]:
+    """Topics of which Kafka deleted messages unread: how many, and when last."""
+    return connection.execute(
+        sql.SQL(
+            "select topic, sum(lost_messages), max(lost_at) from {}.kafka_offsets"
+            " where lost_messages > 0 group by topic order by topic"
+        ).format(sql.Identifier(schema))
+    ).fetchall()
 
 
 def _positions(connection: psycopg.Connection, schema: sql.Identifier) -> Positions:

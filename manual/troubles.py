@@ -481,14 +481,38 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "lost meanwhile.",
         ),
         Trouble(
-            "is read up to offset",
-            "The topic was deleted and made anew, or Kafka lost its data.",
-            "Restore Kafka's data, or run the statements in the message.",
+            "was deleted and created again, or is another Kafka's",
+            "The topic has another id than the one that was read.",
+            "None: the connector reads it from its beginning. The events of the old "
+            "topic stay, and newer messages with their keys replace them.",
+        ),
+        Trouble(
+            "Kafka lost messages that were read",
+            "A broker lost the end of its log, mostly in a power failure, and gives "
+            "the offsets to other messages.",
+            "None: the connector reads again from the last message that Kafka and the "
+            "database have in common.",
+        ),
+        Trouble(
+            "publishing all checkouts again",
+            "The topic `checkouts` was created again, or lost its end, or somebody "
+            "ran `firstclick publish --again`, or this version is the first that "
+            "remembers what it has published.",
+            "None: readers get each checkout once more.",
         ),
         Trouble(
             "are gone from Kafka before they were read",
-            "The connector stood longer than Kafka keeps messages. They are lost.",
-            "Have them sent again; give the topics a longer `retention.ms`.",
+            "The connector stood longer than Kafka keeps messages, or somebody "
+            "deleted records. They are lost: `pipeline_health.lost_messages` counts "
+            "them.",
+            "Have them sent again; give the topics a longer `retention.ms`. The "
+            "runbook says how to set the count back.",
+        ),
+        Trouble(
+            "expected `firstclick publish --again`",
+            "The publisher sends changes by itself; the command has nothing else to "
+            "do than to have it send all.",
+            "Say `--again`, or wait: `firstclick status` counts what is left.",
         ),
         Trouble(
             "is not there; waiting for it",
@@ -693,11 +717,6 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "see to that and try again",
             "`pg_dump` gave up.",
             "The message has its reason.",
-        ),
-        Trouble(
-            ": …; see to it and restore again",
-            "Kafka did not come up for the restored home. Nothing was changed.",
-            "`firstclick logs kafka`, then restore again.",
         ),
     ),
     "Watching": (

@@ -318,8 +318,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """The columns of each relation, in the contract's order.
 
-Of pipeline_health all that messages decide: not lag_messages and freshness_seconds,
-which are about the moment when an engine read them.
+Of pipeline_health all that messages decide: not lag_messages, freshness_seconds and
+lost_messages, which are about when an engine read them.
 """
 
 

@@ -26,7 +26,7 @@ from firstclick.metrics import SUFFIX
 _HEALTH = sql.SQL(
     "select topic, accepted, rejected, lag_messages,"
     " freshness_seconds::float8 as freshness_seconds,"
-    " newest_event_time, newest_kafka_time"
+    " newest_event_time, newest_kafka_time, lost_messages"
     " from {}.pipeline_health order by topic"
 )
 _ENGINE = sql.SQL("select engine, version from {}.pipeline_engine")
@@ -40,6 +40,11 @@ _BY_TOPIC = {
     "freshness_seconds": (
         "firstclick_freshness_seconds",
         "How far what queries see lags behind what Kafka holds.",
+        1.0,
+    ),
+    "lost_messages": (
+        "firstclick_lost_messages",
+        "Messages that Kafka deleted before they were read.",
         1.0,
     ),
     "newest_event_time": (

@@ -1,5 +1,5 @@
 {#- How far each topic has been read: topic, newest_kafka_time, lag_messages,
-    freshness_seconds; null where the engine can't know. -#}
+    freshness_seconds, lost_messages; null where the engine can't know. -#}
 {% macro kafka_progress() %}
     {{- adapter.dispatch('kafka_progress')() -}}
 {% endmacro %}
@@ -16,7 +16,8 @@
                 when next_offset >= high_watermark then checked_at
                 else coalesce(newest_kafka_time, checked_at)
             end
-        )) as freshness_seconds
+        )) as freshness_seconds,
+        coalesce(sum(lost_messages), 0)::bigint as lost_messages
     from {{ ref('kafka_offsets') }}
     group by topic
 {%- endmacro %}
@@ -39,7 +40,8 @@
         topic,
         max(minute) as newest_kafka_time,
         null::bigint as lag_messages,
-        {{ freshness }} as freshness_seconds
+        {{ freshness }} as freshness_seconds,
+        null::bigint as lost_messages
     from {{ ref('minute_messages') }}
     group by topic
 {%- endmacro %}

@@ -22,7 +22,8 @@ select
     newest.newest_event_time,
     progress.newest_kafka_time,
     progress.lag_messages,
-    progress.freshness_seconds
+    progress.freshness_seconds,
+    progress.lost_messages
 from newest
 left join event_counts on newest.topic = event_counts.topic
 left join progress on newest.topic = progress.topic

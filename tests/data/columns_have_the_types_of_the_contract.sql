@@ -20,7 +20,7 @@ with actual as (
             when column_name in (
                 'quantity', 'units', 'checkouts', 'attributed_checkouts',
                 'accepted', 'rejected', 'messages', 'row_count', 'bytes',
-                'lag_messages', 'kafka_offset', 'failures'
+                'lag_messages', 'lost_messages', 'kafka_offset', 'failures'
             ) then 'bigint'
             when column_name = 'kafka_partition' then 'integer'
             when column_name = 'is_advertisement' then 'boolean'

@@ -11,10 +11,12 @@ from typing import Any, LiteralString
 
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from forked_dbt import run_dbt
 from psycopg.rows import dict_row
 from worker_world import PATIENCE, eventually
 
+from firstclick.cluster import describe_topics
 from firstclick.database import postgres_environment
 from firstclick.deploy import PROJECT
 from firstclick.stack import Stack
@@ -66,19 +68,26 @@ class Pipeline:
             for number in partitions
         }
 
+    def _id_of(self, topic: str) -> str | None:
+        name = self.stack.topic_prefix + topic
+        client = AdminClient({**self.stack.kafka.client(), "log_level": 0})
+        return describe_topics(client, [name], PATIENCE)[name].id
+
     def settle(self) -> None:
         """Wait until everything that Kafka holds now has been applied and published."""
+        # With the topic's id: the offsets may be those of a topic that is gone
         ends = {
-            (topic, partition): end
+            (topic, partition, self._id_of(topic)): end
             for topic in ("clicks", "purchases")
             for partition, end in self.ends(topic).items()
         }
 
         def applied() -> bool:
             read = {
-                (topic, partition): offset
-                for topic, partition, offset in self.query(
-                    "select topic, kafka_partition, next_offset from kafka_offsets"
+                (topic, partition, topic_id): offset
+                for topic, partition, topic_id, offset in self.query(
+                    "select topic, kafka_partition, topic_id, next_offset"
+                    " from kafka_offsets"
                 )
             }
             return all(read.get(at, 0) >= end for at, end in ends.items())
@@ -126,16 +135,22 @@ class Pipeline:
 
     def published(self) -> dict[str, bytes]:
         """The last message of each key of `checkouts`, tombstones left out."""
-        name = self.stack.topic_prefix + "checkouts"
-        ends = {number: end for number, end in self.ends("checkouts").items() if end}
+        return {
+            key.decode(): value for key, value in self.messages("checkouts").items()
+        }
+
+    def messages(self, topic: str) -> dict[bytes, bytes]:
+        """The last message of each key of a topic, tombstones left out."""
+        name = self.stack.topic_prefix + topic
+        ends = {number: end for number, end in self.ends(topic).items() if end}
         self.consumer.assign([TopicPartition(name, number, 0) for number in ends])
-        last: dict[str, bytes | None] = {}
+        last: dict[bytes, bytes | None] = {}
         while ends:
             for message in self.consumer.consume(10_000, 1.0):
                 if message.error() is not None:
                     ends.pop(message.partition(), None)
                     continue
-                last[(message.key() or b"").decode()] = message.value()
+                last[message.key() or b""] = message.value()
         # Else a look-up of offsets waits behind a fetch that waits for messages
         self.consumer.unassign()
         return {key: value for key, value in last.items() if value is not None}

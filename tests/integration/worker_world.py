@@ -401,7 +401,18 @@ class World:
                 TopicPartition(name, partition, 0)
                 for partition in consumer.list_topics(name, 10).topics[name].partitions
             ]
-            ends = [consumer.get_watermark_offsets(at, 10)[1] for at in partitions]
+            ends: list[int] = []
+
+            def are_known() -> bool:
+                # Not at once, where the topic has just been created
+                with contextlib.suppress(KafkaException):
+                    ends[:] = [
+                        consumer.get_watermark_offsets(at, 10)[1] for at in partitions
+                    ]
+                    return True
+                return False
+
+            eventually(are_known, f"the partitions' ends of {name}")
             consumer.assign(partitions)
             messages: list[Message] = []
 
