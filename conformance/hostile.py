@@ -7,12 +7,15 @@ changed again and again, and not only filled.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random
+from string import hexdigits
 from typing import Any, LiteralString
 
 from conformance.engines import Engine
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.malformed import malformed
 from conformance.pipeline import Send
+from firstclick.connector.batch import LONGEST_KEY as LONGEST_ID
 
 MINUTE = 60_000
 WINDOW = 10 * MINUTE
@@ -329,6 +332,17 @@ def _texts(then: datetime) -> Iterator[Step]:
         click("long", "hostile 11", then, source="ü" * 100_000, ip="x" * 300_000),
         purchase("long", "hostile 11", "hostile 0", after(then, 1)),
         purchase("long unknown", "ß" * 100_000, "hostile 0", then),
+        *(
+            event
+            for length in (1_024, 1_025, LONGEST_ID)
+            for name in ["".join(Random(length).choices(hexdigits, k=length))]
+            for event in (
+                click(name, name, then),
+                purchase(name, name, "hostile 0", after(then, 1)),
+                click(f"c{name[1:]}", "hostile 11", then),
+                purchase(f"p{name[1:]}", "hostile 11", "hostile 0", then),
+            )
+        ),
     ]
     yield Step("long texts", long)
 

@@ -116,4 +116,6 @@ def _known(connection: psycopg.Connection, maintenance: str) -> set[str]:
         # As dbt renders them: "database"."schema"."name"
         known |= {name.split('"')[-2] for (name,) in rows}
     # Of a relation that is published
-    return known | {f"{name}_changes" for name in known}
+    return known | {
+        f"{name}_{its}" for name in known for its in ("changes", "published")
+    }

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, Message
 
-LONGEST_KEY = 1024
-"""Bytes. PostgreSQL can't index more than about 2,700."""
+LONGEST_KEY = 2_600
+"""Bytes. An entry of PostgreSQL's B-tree has 2,704 at most (BTMaxItemSize), of which a
+topic's name and the entry's head take some; so is an id's of the same length."""
 
 FIRST_TIME, LAST_TIME = -62_135_596_800_000, 253_402_300_799_999
 """0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z in milliseconds since 1970.
@@ -151,8 +152,8 @@ def shortened(key: bytes) -> bytes:
     """Return what stands for a key that is too long to be indexed.
 
     That is the key's beginning and its SHA-256, LONGEST_KEY bytes in all. It is no
-    event's id, so the event is rejected for a key that differs from it; it can still
-    be replaced and deleted by its key.
+    event's id, so the event is rejected as `key differs from …`, although they may be
+    equal; it can still be replaced and deleted by its key.
     """
     digest = hashlib.sha256(key).digest()
     return key[: LONGEST_KEY - len(digest)] + digest
