@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from firstclick.database import connect
-from firstclick.embedded.topics import RETENTION_HOURS
+from firstclick.durations import hours_of_messages
 from firstclick.errors import ServerError
 from firstclick.metrics import ExpireMetrics, left
 from firstclick.topic import NotDelivered, Topic
@@ -167,7 +167,7 @@ class Expirer:
             for topic in TOPICS:
                 table = sql.Identifier(self._place.schema, f"raw_{topic}")
                 self._connection.execute(
-                    sql.SQL(KEYLESS).format(table=table), [RETENTION_HOURS]
+                    sql.SQL(KEYLESS).format(table=table), [hours_of_messages()]
                 )
 
     def _keys(self) -> Iterator[tuple[str, str | bytes]]:

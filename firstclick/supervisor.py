@@ -30,11 +30,12 @@ from firstclick import logs
 from firstclick.cluster import Cluster
 from firstclick.database import connect
 from firstclick.deploy import Deployer
+from firstclick.durations import hours_of_messages
 from firstclick.embedded.certificates import Certificates, generated, given
 from firstclick.embedded.kafka import MESSAGE_BYTES, Kafka
 from firstclick.embedded.postgres import Postgres
 from firstclick.embedded.processes import Command, ProcessId, Running, end
-from firstclick.embedded.topics import create_topics
+from firstclick.embedded.topics import create_topics, keep_long_enough
 from firstclick.environment import child_environment, forget_libpq
 from firstclick.errors import FirstClickError, HomeError, ServerError
 from firstclick.given import check_given
@@ -522,6 +523,14 @@ class Supervisor:
             self._step(f"Kafka on {given.servers}, as given", start)
         if created:
             self._step(f"Topics {', '.join(created)}", start)
+        if given is None:
+            changed = keep_long_enough(self._kafka, self.settings.topic_prefix)
+            if changed:
+                self._step(
+                    f"Topics {', '.join(changed)} keep messages for "
+                    f"{hours_of_messages():,} hours now",
+                    start,
+                )
 
     def _server(self, name: str) -> Supervised:
         return next(server for server in self._servers if server.name == name)

@@ -292,6 +292,23 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "The topic was made by somebody else.",
             "`kafka-configs --alter` it; messages so far keep their times.",
         ),
+        Trouble(
+            "so they can't all be read again",
+            "Kafka forgets messages before the models do: the project's `retention` or "
+            "`attribution_window` is longer than when the topic was made.",
+            "`kafka-configs --alter` it. `firstclick up` does so with its own Kafka.",
+        ),
+        Trouble(
+            "of seconds, minutes, hours or days",
+            "`attribution_window` or `retention` in `dbt_project.yml` is written in "
+            "another form, or in months or years, whose length varies.",
+            "Write it as `10 minutes`, `36 hours` or `30 days`.",
+        ),
+        Trouble(
+            "the topics' retention can't be set on",
+            "Its own Kafka did not answer, or refused.",
+            "See `logs/kafka.log` in the home, and start again.",
+        ),
     ),
     "Kafka and PostgreSQL of its own": (
         Trouble(

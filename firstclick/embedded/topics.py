@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
     ConfigResource,
     NewTopic,
     ResourceType,
 )
 
 from firstclick.cluster import Admin, Cluster
+from firstclick.durations import hours_of_messages
 from firstclick.errors import ServerError
 
 TOPICS = ("clicks", "purchases", "checkouts")
-
-RETENTION_HOURS = 50
-"""How long Kafka keeps a message: the models keep 48 hours, and clicks 10 minutes more,
-by their own times."""
 
 _HOUR_MS = 3_600_000
 _TIMEOUT = 10
@@ -26,7 +25,6 @@ _CONFIG = {
     "cleanup.policy": "compact,delete",
     # A producer's clock must not decide what is in the future, or what outlives what
     "message.timestamp.type": "LogAppendTime",
-    "retention.ms": str(RETENTION_HOURS * _HOUR_MS),
     # Only whole segments are deleted and compacted
     "segment.ms": str(_HOUR_MS),
     "segment.bytes": str(256 * 1024 * 1024),
@@ -70,7 +68,11 @@ def create_topics(
                     topic,
                     num_partitions=partitions,
                     replication_factor=replicas,
-                    config=_CONFIG | _size_limit(topic, prefix, message_bytes),
+                    config={
+                        **_CONFIG,
+                        "retention.ms": str(hours_of_messages() * _HOUR_MS),
+                        **_size_limit(topic, prefix, message_bytes),
+                    },
                 )
                 for topic in missing
             ],
@@ -91,8 +93,45 @@ def create_topics(
     return missing
 
 
+def keep_long_enough(cluster: Cluster, prefix: str) -> list[str]:
+    """Have the topics keep messages as long as the models need them.
+
+    They were made when the models needed less. Returns the names of those that are
+    changed. Raises ServerError where the cluster can't be reached or refuses.
+    """
+    admin = Admin(cluster)
+    needed = hours_of_messages() * _HOUR_MS
+    resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
+    try:
+        short = [
+            resource
+            for resource, future in admin.client.describe_configs(
+                resources, request_timeout=_TIMEOUT
+            ).items()
+            if 0 <= int(future.result(_TIMEOUT)["retention.ms"].value) < needed
+        ]
+        for resource in short:
+            resource.add_incremental_config(
+                ConfigEntry(
+                    "retention.ms",
+                    str(needed),
+                    incremental_operation=AlterConfigOpType.SET,
+                )
+            )
+        if short:
+            for done in admin.client.incremental_alter_configs(short).values():
+                done.result(_TIMEOUT)
+    except KafkaException as error:
+        raise ServerError(
+            f"the topics' retention can't be set on {cluster.servers}: "
+            f"{admin.reason(error)}; see to the cluster"
+        ) from error
+    return [resource.name for resource in short]
+
+
 def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
     """What the topics of a cluster lack, of those that exist. Raises KafkaException."""
+    needed = hours_of_messages()
     resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
     found = []
     for resource, future in client.describe_configs(
@@ -118,6 +157,16 @@ def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
                     resource.name,
                     "has the producers' times, so their clocks decide what is in the "
                     "future: set message.timestamp.type to LogAppendTime",
+                )
+            )
+        kept = int(config["retention.ms"].value)
+        if 0 <= kept < needed * _HOUR_MS:
+            found.append(
+                TopicProblem(
+                    resource.name,
+                    f"keeps messages for {kept / _HOUR_MS:,.0f} hours, so they can't "
+                    f"all be read again: set retention.ms to {needed * _HOUR_MS}, by "
+                    "the project's retention and attribution_window",
                 )
             )
     return found

@@ -4,15 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import localcontext
-from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
-import yaml
 from psycopg import sql
 
 import oracle
-from firstclick.deploy import PROJECT
+from firstclick.durations import seconds_of
 from firstclick.verify.findings import Finding, Row, compare, in_utc
 from oracle.relations import EXACT, INSIGHTS, by_minute, checkout, shown
 
@@ -134,7 +132,7 @@ def sources_of(schema: str, engine: Engine) -> str:
 def live_messages(engine: Engine, raw: sql.Identifier) -> sql.Composed:
     """A query of what the source ``raw`` holds of a topic, as ``Engine.messages``."""
     return sql.SQL(engine.messages).format(
-        raw=raw, retention=sql.Literal(_variable("retention"))
+        raw=raw, retention=sql.Literal(f"{seconds_of('retention')} seconds")
     )
 
 
@@ -209,7 +207,7 @@ class Sample:
         keys: list[str],
         reference: oracle.Reference,
     ) -> Iterator[Finding]:
-        window = self._window()
+        window = timedelta(seconds=seconds_of("attribution_window"))
         firsts, checkouts = [], []
         for purchase, candidates in self._candidates(purchases, window):
             click = oracle.first_click(purchase, candidates, window)
@@ -298,14 +296,6 @@ class Sample:
             for purchase in chunk:
                 yield purchase, found[purchase.purchase_id]
 
-    def _window(self) -> timedelta:
-        """The length of the attribution window, as the project has it."""
-        length = _variable("attribution_window")
-        row = self._connection.execute("select %s::interval", [length]).fetchone()
-        assert row is not None
-        window: timedelta = row[0]
-        return window
-
     def _compare(
         self, relation: str, expected: Iterable[Row], column: str, values: list[Any]
     ) -> Finding:
@@ -341,14 +331,6 @@ class Sample:
             column=sql.Identifier(column or columns[0]),
         )
         return list(map(in_utc, self._connection.execute(query, parameters)))
-
-
-@cache
-def _variable(name: str) -> str:
-    """A variable of the models, as the project has it."""
-    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
-    value: str = project["vars"][name]
-    return value
 
 
 def _keys(messages: list[oracle.Message]) -> list[str]:

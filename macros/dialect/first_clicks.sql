@@ -58,7 +58,7 @@
     {{ same_text('clicks.user_id', 'purchases.user_id') }}
     and clicks.click_time <= purchases.purchase_time
     and clicks.click_time
-    >= purchases.purchase_time - interval '{{ var("attribution_window") }}'
+    >= purchases.purchase_time - {{ interval_of('attribution_window') }}
     and purchases.purchase_time
-    <= clicks.click_time + interval '{{ var("attribution_window") }}'
+    <= clicks.click_time + {{ interval_of('attribution_window') }}
 {%- endmacro %}

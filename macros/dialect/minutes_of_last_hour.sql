@@ -11,18 +11,18 @@
     select * from {{ ref('minute_' ~ insight) }}
     where
         minute > now() - interval '1 hour'
-        and minute < date_trunc('minute', now())
+        and minute < {{ minute_of('now()') }}
     union all
     select * from (
         {{ by_minute(ref('checkouts'), "
             purchase_time > now() - interval '1 hour'
-            and purchase_time < date_trunc('minute', now() - interval '59 minutes')
+            and purchase_time < " ~ minute_of("now() - interval '59 minutes'") ~ "
         ") }}
     ) as oldest_minute
     union all
     select * from (
         {{ by_minute(ref('checkouts'), "
-            purchase_time >= date_trunc('minute', now())
+            purchase_time >= " ~ minute_of('now()') ~ "
             and purchase_time <= now()
         ") }}
     ) as newest_minute

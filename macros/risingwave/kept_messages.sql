@@ -2,14 +2,8 @@
     of events may yet need, who are at most 5 minutes ahead of Kafka's time, and clicks
     that long and the window behind purchases. -#}
 {% macro hours_of_messages() %}
-    {% set retention = var('retention').split() %}
-    {% if retention | length != 2 or retention[1] not in ['hour', 'hours'] %}
-        {% do exceptions.raise_compiler_error(
-            "retention is '" ~ var('retention') ~ "', expected hours, as in '48 hours': "
-            ~ 'RisingWave needs their number'
-        ) %}
-    {% endif %}
-    {{ return(retention[0] | int + 1) }}
+    {% set seconds = seconds_of('retention') + seconds_of('attribution_window') %}
+    {{ return((seconds + 300 + 3599) // 3600) }}
 {% endmacro %}
 
 

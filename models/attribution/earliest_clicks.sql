@@ -4,7 +4,12 @@ with clicks as (
 
 clicks_in_window as (
     select * from clicks
-    where {{ lasts('click_time', var('attribution_window'), inclusive=true) }}
+    where
+        {{ lasts(
+            'click_time',
+            seconds_of('attribution_window') ~ ' seconds',
+            inclusive=true
+        ) }}
 ),
 
 ranked as (

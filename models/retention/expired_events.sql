@@ -13,7 +13,7 @@ select
     click_time as event_time
 from clicks
 where
-    click_time < {{ retained_since() }} - interval '{{ var("attribution_window") }}'
+    click_time < {{ retained_since() }} - {{ interval_of('attribution_window') }}
 
 union all
 

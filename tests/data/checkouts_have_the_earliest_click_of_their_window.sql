@@ -21,7 +21,7 @@ left join lateral (
         {{ same_text('clicks.user_id', 'checkouts.user_id') }}
         and clicks.click_time <= checkouts.purchase_time
         and clicks.click_time
-        >= checkouts.purchase_time - interval '{{ var("attribution_window") }}'
+        >= checkouts.purchase_time - {{ interval_of('attribution_window') }}
     order by clicks.click_time, clicks.click_id
     limit 1
 ) as first_clicks on true
