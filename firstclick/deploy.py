@@ -8,8 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -19,6 +21,7 @@ from firstclick.embedded.processes import Command
 from firstclick.environment import MODELS, child_environment
 from firstclick.errors import DeploymentError
 from firstclick.home import Home
+from firstclick.triggers import trigger_problems
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Where dbt_project.yml is: the clone that the package is installed from."""
@@ -62,10 +65,11 @@ class Deployer:
         Where an older version's models are there, ``on_model`` gets what became of
         each that is another one now, and how long that took.
 
-        Does nothing where neither the project nor its relations changed since the
-        last time, nor which workers have no role and work ``as_owner``. Raises
-        DeploymentError with the first thing that dbt complained about, and where its
-        log is: nothing was changed then.
+        Does nothing where neither the project nor its relations and their triggers
+        changed since the last time, nor which workers have no role and work
+        ``as_owner``. What passed a trigger by that somebody disabled is computed
+        again. Raises DeploymentError with the first thing that dbt complained about,
+        and where its log is: nothing was changed then.
         """
         if not (PROJECT / "dbt_project.yml").is_file():
             raise DeploymentError(
@@ -74,12 +78,18 @@ class Deployer:
             )
         project = self._fingerprint(as_owner)
         deployed = self.home.read(Deployment, "deployment.json")
-        if deployed is not None and deployed == self._deployment(project):
+        problems = self._trigger_problems()
+        if (
+            deployed is not None
+            and deployed == self._deployment(project)
+            and not problems
+        ):
             return f"Models up to date: {len(deployed.relations)} relations"
         self._run(on_model if deployed is not None else None)
         deployed = self._deployment(project)
         self.home.write(deployed, "deployment.json")
-        return f"Models deployed: {len(deployed.relations)} relations"
+        found = f", with what passed triggers by; {problems[0]}" if problems else ""
+        return f"Models deployed: {len(deployed.relations)} relations{found}"
 
     def stop(self) -> None:
         """End dbt, if it runs; it will not be started after this."""
@@ -154,25 +164,34 @@ class Deployer:
                 digest.update(file.read_bytes())
         return digest.hexdigest()
 
+    def _trigger_problems(self) -> list[str]:
+        with self._database() as connection:
+            return trigger_problems(connection, self.schema_name)
+
     def _deployment(self, project: str) -> Deployment:
+        with self._database() as connection:
+            relations = connection.execute(
+                "select relname, pg_class.oid::bigint from pg_class"
+                " where relnamespace = to_regnamespace(%s)"
+                " and relkind in ('r', 'p', 'v', 'm')",
+                [self.schema_name],
+            ).fetchall()
+            database = connection.execute(
+                "select concat_ws('/', inet_server_addr(), inet_server_port(),"
+                " datname, oid) from pg_database where datname = current_database()"
+            ).fetchone()
+        assert database is not None
+        return Deployment(project, database[0], dict(relations))
+
+    @contextmanager
+    def _database(self) -> Iterator[psycopg.Connection[Any]]:
         try:
             with connect(self.database_url) as connection:
-                relations = connection.execute(
-                    "select relname, pg_class.oid::bigint from pg_class"
-                    " where relnamespace = to_regnamespace(%s)"
-                    " and relkind in ('r', 'p', 'v', 'm')",
-                    [self.schema_name],
-                ).fetchall()
-                database = connection.execute(
-                    "select concat_ws('/', inet_server_addr(), inet_server_port(),"
-                    " datname, oid) from pg_database where datname = current_database()"
-                ).fetchone()
+                yield connection
         except psycopg.Error as error:
             raise DeploymentError(
                 f"the database can't be read: {' '.join(str(error).split())}"
             ) from error
-        assert database is not None
-        return Deployment(project, database[0], dict(relations))
 
 
 def _files(part: Path) -> Iterable[Path]:

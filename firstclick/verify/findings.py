@@ -55,6 +55,8 @@ class Verification(msgspec.Struct, frozen=True):
     SQL to recompute by."""
     sampled: list[Finding]
     """Relations against the oracle, for a sample of messages."""
+    triggers: list[str] = []
+    """Those that are not as they were deployed, so that changes may pass them by."""
 
     @property
     def first_difference(self) -> Finding | None:

@@ -91,6 +91,11 @@ def snapshot(
                 connection, catalogue, schema
             ):
                 connection.execute(_BOUNDS)
+                connection.execute(
+                    sql.SQL("select {}()").format(
+                        sql.Identifier(f"{schema}_maintenance", "pin")
+                    )
+                )
                 yield connection, models
                 connection.rollback()
                 return

@@ -22,6 +22,15 @@ def show(found: Verification, console: Console) -> None:
         )
     console.print(_table(found))
     console.print(Text(f"seed {found.seed}, {found.seconds:.1f} s", "dim"))
+    for problem in found.triggers:
+        console.print(
+            Text.assemble(
+                ("problem: ", "bold red"),
+                printable(problem),
+                ", so that changes pass it by; run `dbt run`, or `firstclick up` anew",
+            ),
+            soft_wrap=True,
+        )
     difference = found.first_difference
     if difference is not None:
         console.print(

@@ -14,6 +14,7 @@ from firstclick import stack
 from firstclick.database import connect
 from firstclick.errors import ServerError
 from firstclick.settings import Settings
+from firstclick.triggers import trigger_problems
 from firstclick.verify.findings import Finding, Verification, in_utc
 from firstclick.verify.recompute import Model, recompute, snapshot
 from firstclick.verify.sample import ENGINES, Engine, Sample, sources_of
@@ -58,6 +59,7 @@ def verify(
         with _moment(url, schema, settings.target) as (connection, models):
             recomputed = None if models is None else each(recompute(connection, models))
             sampled = each(Sample(connection, schema, engine, sample, seed).findings())
+            triggers = [] if models is None else trigger_problems(connection, schema)
             at = _now(connection, engine)
     except psycopg.Error as error:
         raise ServerError(
@@ -71,6 +73,7 @@ def verify(
         seconds=round(time.monotonic() - start, 3),
         recomputed=recomputed,
         sampled=sampled,
+        triggers=triggers,
     )
 
 

@@ -6,9 +6,7 @@
     {%- if execute and adapter.type() == 'postgres' and var('at_once', false)
         and flags.WHICH in ['run', 'build']
         and not results | selectattr('status', 'in', ['error', 'fail', 'runtime error', 'skipped']) | list -%}
-        {%- call statement('serialise', auto_begin=True) -%}
-            select {{ maintenance_schema() }}.serialise()
-        {%- endcall -%}
+        {%- do begin_maintenance() -%}
         {%- do run_query("set local lock_timeout = '30s'") -%}
         {%- do deploy_models(graph.get('left_to_the_end', [])) -%}
         {%- do adapter.commit() -%}
@@ -171,6 +169,12 @@
     {% endfor %}
     {% for trigger in stale_triggers(functions, kept_functions, kept_names) %}
         {% do locked.append(trigger['table']) %}
+    {% endfor %}
+    {% for plan in coming.plans if not plan.is_deployed %}
+        {% do locked.extend(run_query(
+            'select it from ' ~ maintenance_schema() ~ '.unidentified('
+            ~ text_array(tables_of(plan.definition, plan.triggers)) ~ ') as it'
+        ).columns[0].values()) %}
     {% endfor %}
     {% do run_query('select ' ~ maintenance_schema() ~ '.lock_all(' ~ text_array(locked) ~ ')') %}
     {% do run_all(coming.alterations.values() | sum(start=[])) %}

@@ -189,6 +189,7 @@
     {% else %}
         {% do run_query('create table ' ~ relation ~ ' as\n' ~ sql) %}
         {% do create_indexes_of(relation, definition, columns) %}
+        {% do run_query('alter table ' ~ relation ~ ' replica identity full') %}
         {% if run_query('select exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
             {% do run_query('analyze ' ~ relation) %}
         {% else %}
@@ -233,7 +234,7 @@
     {% set stale = [] %}
     {% for row in run_query(
         "select indexrelid::regclass::text as index from pg_index where indrelid = '"
-        ~ relation ~ "'::regclass"
+        ~ relation ~ "'::regclass and " ~ maintenance_schema() ~ '.is_index_of_model(indexrelid)'
     ).rows if row['index'].replace('"', '').split('.')[-1] not in wanted %}
         {% do stale.append('drop index ' ~ row['index']) %}
     {% endfor %}

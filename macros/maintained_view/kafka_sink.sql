@@ -19,9 +19,7 @@
     {% endif %}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {% call statement('serialise', auto_begin=True) %}
-        select {{ maintenance_schema() }}.serialise()
-    {% endcall %}
+    {% do begin_maintenance() %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% set outcome = deploy_model(definition) %}
@@ -87,7 +85,9 @@
     {% set name = name_of_relation(changes) %}
     {% set function = maintenance_schema() ~ '.' ~ adapter.quote(name) %}
     create or replace function {{ function }}() returns trigger
-    language plpgsql as $$
+    language plpgsql
+    {{- with_pinned_settings('') }}
+    as $$
     begin
         if tg_op = 'DELETE' then
             insert into {{ changes }} ({{ key }}) select {{ key }} from old_rows;

@@ -26,16 +26,15 @@
     {% endif %}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {% call statement('serialise', auto_begin=True) %}
-        select {{ maintenance_schema() }}.serialise()
-    {% endcall %}
+    {% do begin_maintenance() %}
     {% do run_query("set local lock_timeout = '30s'") %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% if config.get('contract').enforced %}
         {% do get_assert_columns_equivalent(sql) %}
     {% endif %}
-    {% set outcome = deploy_model(definition, should_full_refresh()) %}
+    {#- A view has no rows, and its readers are refreshed in their turn. -#}
+    {% set outcome = deploy_model(definition, kind != 'view' and should_full_refresh()) %}
     {% call noop_statement('main', outcome) %}{{ sql }}{% endcall %}
 
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}

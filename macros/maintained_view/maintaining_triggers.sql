@@ -36,6 +36,7 @@
                 'create or replace trigger "000_guard" before insert or update or delete'
                 ~ ' or truncate on ' ~ table ~ ' for each statement execute function '
                 ~ maintenance_schema() ~ '.guard();\n' ~ always(table, '000_guard')}) %}
+            {% do of_table.update(replaying_trigger(table)) %}
         {% endif %}
         {% do triggers.update({table: of_table}) %}
     {% endfor %}
@@ -56,6 +57,7 @@
 {% macro trigger_function(function, definition, operation, delta) %}
 create or replace function {{ function }}() returns trigger
 language plpgsql {{ as_owner() }}
+{{- with_pinned_settings(delta) }}
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -94,6 +96,8 @@ $maintain$;
         {% do statements.extend(of_table.values()) %}
     {% endfor %}
     {% do statements.append(remember_triggers(definition.relation, triggers.triggers)) %}
+    {% do statements.append('select ' ~ maintenance_schema() ~ '.identify('
+        ~ text_array(tables_of(definition, triggers)) ~ ')') %}
     {% do run_all(statements) %}
 {% endmacro %}
 

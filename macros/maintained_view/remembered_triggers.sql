@@ -27,7 +27,7 @@ language sql stable {{ as_owner() }} as $$
             chr(10),
             pg_get_triggerdef(pg_trigger.oid),
             case
-                when pg_proc.proname <> 'guard'
+                when pg_proc.proname not in ('guard', 'replay')
                     then concat_ws(chr(10), prosrc, prosecdef, proconfig)
             end
         ))
@@ -88,7 +88,7 @@ $$;
 
 -- Several models may share a trigger: that it is as it should be again, as soon as the
 -- first of them is computed, must not hide it from the others.
-update {{ maintenance }}.triggers as remembered set state = 'passed by'
+update {{ maintenance }}.triggers as remembered set hash = 'passed by'
 where not exists (
     select from {{ maintenance }}.present_triggers() as present
     where (present.relation, present.trigger, present.state, present.hash)

@@ -11,7 +11,7 @@
             this ~ ' is a ' ~ existing.type ~ ', expected a table or nothing: drop it, or rename the seed') %}
     {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {% call statement('begin', auto_begin=True) %}select true{% endcall %}
+    {% call statement('begin', auto_begin=True) %}select {{ maintenance_schema() }}.pin(){% endcall %}
     {% set seed = seed_file() %}
     {% set indexes = [] %}
     {% for index in config.get('indexes', []) %}
@@ -26,7 +26,7 @@
         {{ return(leave_to_the_end(seed)) }}
     {% endif %}
 
-    {% do run_query('select ' ~ maintenance_schema() ~ '.serialise()') %}
+    {% do begin_maintenance() %}
     {% do run_query("set local lock_timeout = '30s'") %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% set loaded = load_seed(seed) %}

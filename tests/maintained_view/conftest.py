@@ -1,5 +1,6 @@
 """A deployed project for the tests of a module, another for those that edit it."""
 
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "integration"))
+
 from project_at_work import ProjectAtWork
 from psycopg.conninfo import make_conninfo
 

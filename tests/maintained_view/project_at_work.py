@@ -52,7 +52,9 @@ class ProjectAtWork:
             options=f"-c search_path={self.schema}",
         )
 
-    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def dbt(
+        self, *arguments: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run dbt; what it printed is in `stdout`."""
         return run_dbt(
             *arguments,
@@ -61,6 +63,7 @@ class ProjectAtWork:
                 **os.environ,
                 **postgres_environment(self.database_url),
                 "FIRSTCLICK_SCHEMA": self.schema,
+                **environment,
             },
         )
 
@@ -84,7 +87,12 @@ class ProjectAtWork:
         path.write_text(text.replace(old, new))
 
     def differences(self, connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
-        """Rows that a model's table has and its SQL has not, and the other way."""
+        """Rows that a model's table has and its SQL has not, and the other way.
+
+        The SQL is run under the settings that models are computed with, which then are
+        those of the session until its transaction ends.
+        """
+        connection.execute(f"select {self.schema}_maintenance.pin()".encode())
         models = connection.execute(
             f"select relation, sql from {self.schema}_maintenance.models".encode()
         ).fetchall()

@@ -19,6 +19,19 @@ AMOUNTS = ["10", "49.99", "50", "50.00", "-3", "100.001", None, "1e9"]
 AMOUNTS += ["NaN", "Infinity", "-Infinity"]
 REGIONS = ["north", "south", "none", None]
 
+SURROUNDINGS = {
+    "TimeZone": ["America/Los_Angeles", "Asia/Kathmandu", "<half>-00:30"],
+    "DateStyle": ["German", "SQL, DMY", "Postgres, MDY"],
+    "IntervalStyle": ["iso_8601", "sql_standard", "postgres_verbose"],
+    "extra_float_digits": ["-10", "3"],
+    "bytea_output": ["escape"],
+    "transform_null_equals": ["on"],
+    "standard_conforming_strings": ["off"],
+    "default_text_search_config": ["pg_catalog.german"],
+    "xmlbinary": ["hex"],
+    "xmloption": ["document"],
+}
+
 
 class Shopkeeper:
     """Makes up statements of every kind."""
@@ -41,6 +54,14 @@ class Shopkeeper:
 
     def some_ids(self) -> list[int]:
         return self.random.sample(SALE_IDS, self.random.choice([0, 1, 2, 20]))
+
+    def surroundings(self) -> dict[str, str]:
+        """Settings that a session may have."""
+        return {
+            name: self.random.choice(values)
+            for name, values in SURROUNDINGS.items()
+            if self.random.random() < 0.3
+        }
 
     def statement(self) -> tuple[str, list[list[Any]]]:
         """A statement and the parameter sets to run it with, perhaps none."""
@@ -134,6 +155,9 @@ def test_any_transactions_leave_every_model_equal_to_its_sql(
     with deployed.connect() as connection:
         for number in range(150):
             done = []
+            surroundings = keeper.surroundings()
+            for name, value in surroundings.items():
+                connection.execute("select set_config(%s, %s, true)", [name, value])
             for _ in range(keeper.random.choice([1, 1, 2, 5])):
                 statement, parameters = keeper.statement()
                 connection.execute(statement.encode(), parameters or None)
@@ -143,8 +167,35 @@ def test_any_transactions_leave_every_model_equal_to_its_sql(
             else:
                 connection.commit()
             assert deployed.differences(connection) == {}, (
-                f"seed {SEED}, transaction {number}: {done}"
+                f"seed {SEED}, transaction {number}, {surroundings}: {done}"
             )
+
+
+OPTIONS = " ".join(
+    f"-c {name}={values[0]}".replace(", ", ",") for name, values in SURROUNDINGS.items()
+)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--vars", "at_once: true")])
+def test_the_session_that_deploys_does_not_decide_what_is_computed(
+    project: ProjectAtWork, arguments: tuple[str, ...]
+) -> None:
+    keeper = Shopkeeper(SEED)
+    with project.connect() as connection:
+        connection.execute(
+            "insert into sales select * from unnest(%s::int[], %s::int[],"
+            " %s::text[], %s::numeric[], %s::timestamptz[])",
+            columns([keeper.sale(sale) for sale in SALE_IDS], 5),
+        )
+        connection.commit()
+        for is_edited in (False, True):
+            if is_edited:
+                project.edit("sale_days", "as day,", "as day, count(*) as two,")
+                project.edit("sale_words", "as sold,", "as sold, sold_at::date as day,")
+            result = project.dbt("run", *arguments, PGOPTIONS=OPTIONS)
+            assert result.returncode == 0, result.stdout
+            assert project.differences(connection) == {}, f"seed {SEED}"
+            connection.commit()
 
 
 def test_a_row_changed_twice_in_a_transaction_counts_once(

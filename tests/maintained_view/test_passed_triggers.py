@@ -1,10 +1,16 @@
 """Changes that pass the triggers by are noticed, and the models brought up to date."""
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from project_at_work import ProjectAtWork
+
+from firstclick.database import postgres_environment
+from firstclick.embedded.postgres import client_program
 
 CHANGES: LiteralString = """
 insert into sales values (901, 1, 'hat', 7000, now());
@@ -94,3 +100,35 @@ def test_triggers_fire_for_sessions_of_replication_too(
         assert filled.differences(as_replica) == {}
         as_replica.execute("truncate sales")
         assert filled.differences(as_replica) == {}
+
+
+def test_pg_restore_that_disables_triggers_is_noticed(
+    filled: ProjectAtWork, superuser: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "sales.dump"
+    database = "firstclick"
+    environment = {**os.environ, **postgres_environment(superuser)}
+    only = ("--data-only", "--schema", filled.schema)
+    for program, *arguments in (
+        ("pg_dump", "--format", "custom", "--schema", filled.schema, "-f", str(file)),
+        ("pg_restore", *only, "--table", "sales", "--disable-triggers", "-d", database),
+    ):
+        if program == "pg_restore":
+            with filled.connect() as connection:
+                connection.execute("delete from sales where sale_id % 2 = 0")
+                connection.execute("delete from sales")
+            arguments.append(str(file))
+        done = subprocess.run(
+            [client_program(program, None, superuser), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert problems(filled) != []
+    filled.run()
+    assert problems(filled) == []
+    with filled.connect() as connection:
+        assert filled.differences(connection) == {}
+        count = connection.execute("select count(*) from sale_details").fetchone()
+        assert count == (300,)

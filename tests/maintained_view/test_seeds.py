@@ -158,6 +158,12 @@ def test_a_column_type_that_changed_is_applied_to_all_that_reads_it(shop: Shop) 
     shop.deploy()
     shop.run("create view mine as select price from dear_wares")
     shop.run("grant select on mine to public")
+    shop.run("comment on view mine is 'of mine'")
+    shop.run("create materialized view dearest as select max(price) from wares")
+    shop.run(
+        "create function price_of(ware text) returns numeric begin atomic"
+        " select price from wares where ware_id = ware; end"
+    )
     shop.run("insert into wares values ('mine', 'hat', 777.777)")
     shop.declare("numeric(12,2)")
     shop.deploy()
@@ -171,8 +177,13 @@ def test_a_column_type_that_changed_is_applied_to_all_that_reads_it(shop: Shop) 
         assert connection.execute(
             "select (select price from ware_prices where ware_id = 'mine'),"
             " (select max(price)::text from dear_prices),"
-            " has_table_privilege('public', 'mine', 'select')"
-        ).fetchone() == (Decimal("777.78"), "1555.56", True)
+            " has_table_privilege('public', 'mine', 'select'),"
+            " obj_description('mine'::regclass), (select max from dearest),"
+            " price_of('mine')"
+        ).fetchone() == (
+            *(Decimal("777.78"), "1555.56", True),
+            *("of mine", Decimal("777.78"), Decimal("777.78")),
+        )
         connection.execute("update wares set price = 888 where ware_id = 'mine'")
         assert shop.project.differences(connection) == {}
     path = shop.project.directory / "dbt_project.yml"

@@ -1,0 +1,106 @@
+"""The pipeline among sessions and objects that are not its own."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from pipeline import Pipeline
+from psycopg.conninfo import make_conninfo
+
+from firstclick.deploy import Deployer
+from firstclick.home import Home
+from firstclick.settings import Settings
+from firstclick.stack import Stack
+from firstclick.verify import verify
+from generator import generate
+
+
+@pytest.fixture
+def pipeline(stack: Stack) -> Iterator[Pipeline]:
+    pipeline = Pipeline(stack)
+    some_events(pipeline, 1)
+    yield pipeline
+    pipeline.close()
+
+
+def some_events(pipeline: Pipeline, seed: int) -> None:
+    generate(
+        pipeline.stack.bootstrap_servers,
+        rate=50,
+        duration=2,
+        mess=0.1,
+        backfill_hours=0.1,
+        seed=seed,
+    )
+    pipeline.settle()
+
+
+@pytest.fixture
+def deployer(stack: Stack) -> Deployer:
+    return Deployer(
+        Home(stack.home), stack.database_url, stack.schema_name, stack.topic_prefix
+    )
+
+
+def test_up_computes_again_what_passed_triggers_by(
+    pipeline: Pipeline, deployer: Deployer
+) -> None:
+    settings = Settings.load().model_copy(update={"home": pipeline.stack.home})
+    deployer.deploy()
+    assert deployer.deploy().startswith("Models up to date")
+    assert verify(settings, sample=10).triggers == []
+    pipeline.database.execute("alter table raw_purchases disable trigger user")
+    pipeline.database.execute("delete from raw_purchases where kafka_offset % 2 = 0")
+    pipeline.database.execute("alter table raw_purchases enable trigger user")
+    assert pipeline.differences() != {}
+    found = verify(settings, sample=10)
+    assert not found.equal
+    assert any("raw_purchases: the trigger" in problem for problem in found.triggers)
+    said = deployer.deploy()
+    assert "with what passed triggers by; firstclick.raw_purchases: the trigger" in said
+    assert pipeline.differences() == {}
+    assert verify(settings, sample=10).triggers == []
+    assert deployer.deploy().startswith("Models up to date")
+    some_events(pipeline, 2)
+    assert pipeline.differences() == {}
+
+
+def test_a_full_refresh_puts_right_what_no_trigger_tells_of(pipeline: Pipeline) -> None:
+    pipeline.database.execute("update minute_revenue set revenue = 0")
+    pipeline.database.execute("create view mine as select * from minute_revenue")
+    assert pipeline.differences() != {}
+    done = pipeline.dbt("run", "--target", "embedded", "--full-refresh")
+    assert done.returncode == 0, done.stdout
+    assert pipeline.differences() == {}
+    pipeline.database.execute("drop view mine")
+
+
+PUBLICATIONS = {
+    "a table": "for table firstclick.checkouts",
+    "a schema": "for tables in schema firstclick, firstclick_maintenance",
+    "all tables": "for all tables",
+}
+
+
+@pytest.mark.parametrize("of", PUBLICATIONS)
+def test_events_flow_into_what_is_published(
+    pipeline: Pipeline, servers: Stack, of: str
+) -> None:
+    superuser = make_conninfo(
+        servers.database_url,
+        user="postgres",
+        password=Home(servers.home).password("superuser"),
+    )
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute(f"create publication mine {PUBLICATIONS[of]}".encode())
+        try:
+            some_events(pipeline, 3)
+            # Corrections and deletions
+            pipeline.database.execute("update products set price = price + 1")
+            for (key,) in pipeline.query("select event_key from raw_clicks limit 5"):
+                pipeline.send("clicks", key, None)
+            pipeline.settle()
+            assert pipeline.differences() == {}
+        finally:
+            connection.execute("drop publication mine")
+            pipeline.database.execute("update products set price = price - 1")
