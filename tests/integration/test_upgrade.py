@@ -64,7 +64,7 @@ EDITS = [
 
 PROGRESS = """{% macro kafka_progress() %}
 select topic, null::timestamptz as newest_kafka_time, 0::bigint as lag_messages,
-    0::numeric as freshness_seconds
+    0::numeric as freshness_seconds, 0::bigint as lost_messages
 from {{ ref('kafka_offsets') }}
 group by topic
 {% endmacro %}
