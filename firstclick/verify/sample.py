@@ -112,7 +112,8 @@ ENGINES = {
                             when event_key is null
                                 then kafka_partition || '/' || kafka_offset
                         end
-                        order by kafka_offset::bigint desc
+                        order by kafka_time desc, kafka_partition::integer desc,
+                            kafka_offset::bigint desc
                     ) as recency
                 from {raw}
                 where kafka_time > now() - {retention}::interval

@@ -8,7 +8,9 @@
 
 
 {#- A query of the messages that a table has of a topic: the latest of each key, each
-    of those without one; tombstones too. -#}
+    of those without one; tombstones too. The latest is the one that Kafka stamped last:
+    partitions may have been added to the topic, and a key be in two of them. In one
+    partition stamps rise with the offsets where Kafka makes them. -#}
 {% macro kept_messages(relation) -%}
     select event_key, payload, kafka_partition, kafka_offset, kafka_time
     from (
@@ -25,7 +27,10 @@
                         when event_key is null
                             then kafka_partition || '/' || kafka_offset
                     end
-                order by kafka_offset::bigint desc
+                order by
+                    kafka_time desc,
+                    kafka_partition::integer desc,
+                    kafka_offset::bigint desc
             ) as recency
         from {{ relation }}
         where kafka_time > now() - interval '{{ hours_of_messages() }} hours'
