@@ -66,16 +66,29 @@ class Checkout(NamedTuple):
 def latest(messages: Iterable[Message]) -> list[Message]:
     """Return the last message of each key that is no tombstone, and the keyless ones.
 
-    Messages may come in any order: theirs is that of their offsets.
+    Messages may come in any order. Within a partition the one with the greater offset
+    is newer; between partitions the one that Kafka stamped later, or on equal stamps
+    the one in the partition with the higher number. All messages of a topic are newer
+    than those of the one that had its name before.
     """
-    of_key: dict[tuple[str, bytes], Message] = {}
+    of_partition: dict[tuple[str, bytes, int, int], Message] = {}
     keyless = []
-    for message in sorted(messages, key=lambda m: (m.topic, m.partition, m.offset)):
+    for message in sorted(messages, key=lambda m: m.offset):
         if message.key is None:
             keyless.append(message)
         else:
-            of_key[message.topic, message.key] = message
+            at = (message.topic, message.key, message.log, message.partition)
+            of_partition[at] = message
+    of_key = {
+        (message.topic, message.key): message
+        for message in sorted(of_partition.values(), key=_between_partitions)
+    }
     return [m for m in (*of_key.values(), *keyless) if m.value is not None]
+
+
+def _between_partitions(message: Message) -> tuple[int, datetime, int]:
+    # Of an earlier log, partitions below zero count downwards
+    return message.log, message.kafka_time, abs(message.partition)
 
 
 def shown(data: bytes) -> str:
@@ -331,7 +344,8 @@ def relations(
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Return what every relation holds at a moment, by name: rows in no order.
 
-    ``messages`` is all that the topics hold, as they were appended. ``now`` is aware;
+    ``messages`` is all that the topics hold, and held before they were created again
+    or Kafka deleted what an engine had read, in no order. ``now`` is aware;
     last_hour_* and earliest_clicks alone depend on it. Nothing expires here: what is
     too old to be kept is gone once its tombstone is among the messages.
     """
@@ -358,6 +372,12 @@ def relations(
                         kafka_time=message.kafka_time,
                     )
                 )
+
+    def present(topic: str) -> list[Message]:
+        """The messages of the topic that has the name now."""
+        of_topic = [message for message in messages if message.topic == topic]
+        log = max((message.log for message in of_topic), default=0)
+        return [message for message in of_topic if message.log == log]
 
     clicks_of: dict[str, list[Click]] = defaultdict(list)
     for click in clicks:
@@ -401,7 +421,7 @@ def relations(
                 len(times),
                 sum(row.topic == topic for row in rejected),
                 max(times, default=None),
-                max((m.kafka_time for m in messages if m.topic == topic), default=None),
+                max((m.kafka_time for m in present(topic)), default=None),
             )
             for topic, times in (
                 ("clicks", [click.click_time for click in clicks]),

@@ -24,7 +24,10 @@ class Message:
     kafka_time: datetime
     """When Kafka appended it; aware."""
     partition: int
+    """Below zero where an engine shows a message of an earlier log so."""
     offset: int
+    log: int = 0
+    """Which topic of that name: one that was created again is a later one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,11 +37,16 @@ class Log:
         self.messages: list[Message] = []
 
     def send(
-        self, topic: str, key: bytes | None, value: bytes | None, partition: int = 0
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int = 0,
+        stamp: datetime = NOW + HOUR,
+        log: int = 0,
     ) -> None:
-        self.messages.append(
-            Message(topic, key, value, NOW + HOUR, partition, len(self.messages))
-        )
+        offset = len(self.messages)
+        self.messages.append(Message(topic, key, value, stamp, partition, offset, log))
 
     def click(self, click_id: str, at: datetime = NOW, **fields: Any) -> None:
         own = {"click_id": click_id, "click_time": text(at)}
@@ -94,6 +99,68 @@ def test_a_message_of_the_same_key_replaces_the_earlier_one_by_offset() -> None:
     log.click("c", source="Gmail")
     log.messages.reverse()
     assert [row[3] for row in log.relation("stg_clicks")] == ["Gmail"]
+
+
+def the_one(log: Log) -> tuple[str, int]:
+    """Payload and partition of the message that counts, whatever came first."""
+    (row,) = log.relation("rejected_events")
+    log.messages.reverse()
+    assert log.relation("rejected_events") == [row]
+    return row[2], row[4]
+
+
+def test_between_partitions_the_message_that_kafka_stamped_later_is_newer() -> None:
+    log = Log()
+    log.send("clicks", b"c", b"later", partition=0, stamp=NOW + MS)
+    log.send("clicks", b"c", b"earlier", partition=1, stamp=NOW)
+    assert the_one(log) == ("later", 0)
+
+
+def test_a_tombstone_that_kafka_stamped_later_deletes_in_another_partition() -> None:
+    log = Log()
+    log.send("clicks", b"c", None, partition=0, stamp=NOW + MS)
+    log.send("clicks", b"c", b"earlier", partition=1, stamp=NOW)
+    assert log.relation("rejected_events") == []
+
+
+def test_on_equal_stamps_the_message_of_the_higher_partition_is_newer() -> None:
+    log = Log()
+    for number in (9, 10, 2):
+        log.send("clicks", b"c", b"%d" % number, partition=number)
+    assert the_one(log) == ("10", 10)
+
+
+def test_within_a_partition_the_offset_counts_and_not_the_stamp() -> None:
+    log = Log()
+    log.send("clicks", b"c", b"first", partition=1, stamp=NOW + HOUR)
+    log.send("clicks", b"c", b"second", partition=1, stamp=NOW)
+    assert the_one(log) == ("second", 1)
+    log.send("clicks", b"c", b"between", partition=0, stamp=NOW + MS)
+    assert the_one(log) == ("between", 0)
+
+
+def test_all_messages_of_a_topic_created_again_are_newer() -> None:
+    log = Log()
+    log.send("clicks", b"c", b"new", partition=0, stamp=NOW, log=1)
+    log.send("clicks", b"c", b"old", partition=-1, stamp=NOW + HOUR)
+    log.send("clicks", b"d", None, partition=0, stamp=NOW, log=1)
+    log.send("clicks", b"d", b"old", partition=-2, stamp=NOW + HOUR)
+    assert the_one(log) == ("new", 0)
+
+
+def test_of_an_earlier_log_partitions_below_zero_count_downwards() -> None:
+    log = Log()
+    log.send("clicks", b"c", b"lower", partition=-3)
+    log.send("clicks", b"c", b"higher", partition=-4)
+    assert the_one(log) == ("higher", -4)
+
+
+def test_the_newest_kafka_time_is_of_the_topic_that_has_the_name_now() -> None:
+    log = Log()
+    log.send("clicks", b"c", b"old", partition=-1, stamp=NOW + HOUR)
+    log.send("clicks", b"c", b"new", stamp=NOW, log=1)
+    health = {row[0]: row[4] for row in log.relation("pipeline_health")}
+    assert health == {"clicks": NOW, "purchases": None}
 
 
 def test_a_tombstone_deletes_the_event_and_a_later_message_brings_it_back() -> None:
