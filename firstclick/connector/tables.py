@@ -280,7 +280,8 @@ class Tables:
         stored = self._positions(STORED, [keys], topic)
         known = stored
         if topic in self.topics_with_deletions:
-            known = stored | self._positions(DELETED, [topic, keys])
+            # What is stored came after any deletion that is remembered of its key
+            known = self._positions(DELETED, [topic, keys]) | stored
         if not known:
             return list(latest.values())
         others: list[Row] = []

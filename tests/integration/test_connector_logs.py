@@ -1,5 +1,6 @@
 """An offset means nothing without the log that it counts."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -233,14 +234,31 @@ def test_a_message_that_is_older_than_a_deletion_stays_deleted(world: World) -> 
     world.delete_topic("clicks")
     world.create_topic("clicks", 2, **OWN_STAMPS)
     connector = world.start("connector")
-    world.send("clicks", [(b"a", None), (b"b", None), (b"c", None)], 0, 2_000)
+    # What was long ago would be forgotten: all that came before it has been read
+    now = time.time_ns() // 1_000_000
+    world.send("clicks", [(b"a", None), (b"b", None), (b"c", None)], 0, now)
     eventually(world.is_caught_up, "the deletions read")
     connector.kill()
-    world.send("clicks", [(b"a", b"older")], 1, 1_000)
-    world.send("clicks", [(b"b", b"newer"), (b"c", b"newer")], 1, 3_000)
-    world.send("clicks", [(b"c", b"older still")], 0, 2_500)
+    world.send("clicks", [(b"a", b"older")], 1, now - 1_000)
+    world.send("clicks", [(b"b", b"newer"), (b"c", b"newer")], 1, now + 1_000)
+    world.send("clicks", [(b"c", b"older still")], 0, now + 500)
     world.start("connector")
     await_held(world, {b"b": b"newer", b"c": b"newer"})
+
+
+def test_a_message_between_a_deletion_and_the_newest_one_changes_nothing(
+    world: World,
+) -> None:
+    world.delete_topic("clicks")
+    world.create_topic("clicks", 2, **OWN_STAMPS)
+    world.start("connector")
+    now = time.time_ns() // 1_000_000
+    world.send("clicks", [(b"a", None)], 0, now)
+    eventually(world.is_caught_up, "the deletion read")
+    world.send("clicks", [(b"a", b"newest")], 1, now + 2_000)
+    await_held(world, {b"a": b"newest"})
+    world.send("clicks", [(b"a", b"between")], 0, now + 1_000)
+    await_held(world, {b"a": b"newest"})
 
 
 def test_of_two_messages_with_one_stamp_the_higher_partition_counts(
