@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -13,6 +13,7 @@ from typing import Any, LiteralString, NamedTuple, Self, TypeVar
 import psycopg
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 import oracle
@@ -20,6 +21,7 @@ from conformance.comparison import Difference, Row, compare
 from conformance.engines import ENGINES
 from conformance.moments import Moments
 from conformance.topics import TopicReader
+from firstclick.cluster import describe_topics
 from firstclick.stack import Stack
 from firstclick.verify.sample import ENGINES as LIVE_ENGINES
 from firstclick.verify.sample import live_messages
@@ -72,24 +74,14 @@ class Pipeline:
         self.patience = patience
         self._connection: psycopg.Connection[Row] | None = None
         self._messages: list[oracle.Message] = []
+        self._logs = dict.fromkeys(EVENTS, 0)
+        """How often each topic was created again."""
         self._published: dict[str, bytes] = {}
         self._readers = {
-            topic: TopicReader(stack.kafka, stack.topic_prefix + topic)
-            for topic in (*EVENTS, "checkouts")
+            topic: self._new_reader(topic) for topic in (*EVENTS, "checkouts")
         }
-        self._producer = Producer(
-            {
-                **stack.kafka.client(),
-                "enable.idempotence": True,
-                "acks": "all",
-                # Kafka's own; librdkafka's would scatter empty keys
-                "partitioner": "murmur2_random",
-                "message.max.bytes": 4_000_000,
-                "linger.ms": 2,
-                "log_level": 0,
-            }
-        )
-
+        self._producer = self._new_producer()
+        self._admin = AdminClient({**stack.kafka.client(), "log_level": 0})
         self._exits = ExitStack()
         self._moments = (
             self._exits.enter_context(Moments(stack.database_url, self.engine.now))
@@ -166,14 +158,15 @@ class Pipeline:
         one moment then hold all that came before. Raises TimeoutError.
         """
         if self.engine.has_progress:
+            # With the topics' ids: what is stored may be of one that is gone
+            ids = self.eventually(self._topic_ids, "the topics' ids")
             ends = {
-                (topic, number): end
+                (topic, ids[topic], number): end
                 for topic in EVENTS
-                for number, end in self.eventually(
-                    self._readers[topic].ends, f"the ends of the topic {topic}"
-                ).items()
+                for number, end in self.ends(topic).items()
             }
             self.eventually(lambda: self._has_applied(ends), f"all applied of {ends}")
+            self.await_publisher()
             self.eventually(
                 lambda: (
                     not self.execute("select from {schema}.checkouts_changes limit 1")
@@ -188,7 +181,10 @@ class Pipeline:
             )
 
     def messages(self) -> list[oracle.Message]:
-        """Return all that the topics hold, read back from Kafka, in no order."""
+        """Return all that the topics hold, read back from Kafka, in no order.
+
+        With what they held when this was asked before, should Kafka have deleted it.
+        """
         for topic in EVENTS:
             for message in self._readers[topic].read(self.patience):
                 number, offset = message.partition(), message.offset()
@@ -201,9 +197,83 @@ class Pipeline:
                         _EPOCH + timedelta(milliseconds=message.timestamp()[1]),
                         number,
                         offset,
+                        self._logs[topic],
                     )
                 )
         return self._messages
+
+    @contextmanager
+    def replacing(self, topic: str) -> Iterator[None]:
+        """Take a topic for another one after the block, which creates it again.
+
+        What it held counts as older from then on. Enter it when all is settled: the
+        embedded engine shows the old messages in partitions that are free now.
+        """
+        if topic in EVENTS:
+            self.messages()
+            [(free,)] = self.execute(
+                "select least(0, min(kafka_partition)) - 1 from {schema}.raw_clicks"
+                if topic == "clicks"
+                else "select least(0, min(kafka_partition)) - 1"
+                " from {schema}.raw_purchases"
+            )
+        yield
+        self._readers[topic].close()
+        self._readers[topic] = self._new_reader(topic)
+        self._producer = self._new_producer()
+        if topic == "checkouts":
+            self._published = {}
+            return
+        log = self._logs[topic]
+        self._messages = [
+            replace(message, partition=free - message.partition)
+            if (message.topic, message.log) == (topic, log)
+            else message
+            for message in self._messages
+        ]
+        self._logs[topic] = log + 1
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Each partition's high watermark. Raises TimeoutError."""
+        return self.eventually(
+            self._readers[topic].ends, f"the ends of the topic {topic}"
+        )
+
+    def await_publisher(self) -> None:
+        """Wait until the embedded engine publishes to the topic that there is.
+
+        One that was created again lacks what is published. Raises TimeoutError.
+        """
+        topic_id = self.eventually(self._topic_ids, "the topics' ids")["checkouts"]
+        self.eventually(
+            lambda: (
+                self.execute(
+                    "select distinct topic_id from {schema}.checkouts_published"
+                )
+                == [(topic_id,)]
+            ),
+            "the publisher at the topic checkouts that there is",
+        )
+
+    def forget(self, topic: str, lost: Mapping[int, range]) -> None:
+        """Forget messages that no engine has seen, by partition and offset."""
+        self._messages = [
+            message
+            for message in self.messages()
+            if (message.topic, message.log) != (topic, self._logs[topic])
+            or message.offset not in lost.get(message.partition, ())
+        ]
+
+    def await_partitions(self, topic: str, partitions: int) -> None:
+        """Wait until what is published goes to so many. Raises TimeoutError."""
+        name = self.stack.topic_prefix + topic
+        self.eventually(
+            lambda: (
+                len(self._producer.list_topics(name, 10).topics[name].partitions)
+                == partitions
+            ),
+            f"{partitions} partitions of {topic}",
+        )
 
     def published(self) -> dict[str, bytes]:
         """Return the last message of each key of the topic `checkouts`."""
@@ -389,14 +459,38 @@ class Pipeline:
                 self.eventually(lambda: not differences(), "all changes published")
         return differences()
 
-    def _has_applied(self, ends: dict[tuple[str, int], int]) -> bool:
+    def _has_applied(self, ends: dict[tuple[str, str | None, int], int]) -> bool:
         applied = {
-            (topic, number): offset
-            for topic, number, offset in self.execute(
-                "select topic, kafka_partition, next_offset from {schema}.kafka_offsets"
+            (topic, topic_id, number): offset
+            for topic, topic_id, number, offset in self.execute(
+                "select topic, topic_id, kafka_partition, next_offset"
+                " from {schema}.kafka_offsets"
             )
         }
         return all(applied.get(at, 0) >= end for at, end in ends.items())
+
+    def _topic_ids(self) -> dict[str, str | None]:
+        prefix = self.stack.topic_prefix
+        names = [prefix + topic for topic in self._readers]
+        found = describe_topics(self._admin, names, self.patience)
+        return {name.removeprefix(prefix): topic.id for name, topic in found.items()}
+
+    def _new_reader(self, topic: str) -> TopicReader:
+        return TopicReader(self.stack.kafka, self.stack.topic_prefix + topic)
+
+    def _new_producer(self) -> Producer:
+        return Producer(
+            {
+                **self.stack.kafka.client(),
+                "enable.idempotence": True,
+                "acks": "all",
+                # Kafka's own; librdkafka's would scatter empty keys
+                "partitioner": "murmur2_random",
+                "message.max.bytes": 4_000_000,
+                "linger.ms": 2,
+                "log_level": 0,
+            }
+        )
 
     def _publish_last_messages(self) -> set[tuple[str, int, int]]:
         last: set[tuple[str, int, int]] = set()

@@ -79,7 +79,8 @@ class TopicReader:
                     elif error.code() == KafkaError._PARTITION_EOF:
                         assert number is not None and offset is not None
                         self._next[number] = offset
-                        del unread[number]
+                        # Said again where more has come meanwhile
+                        unread.pop(number, None)
                     elif not error.retriable() and error.code() not in _PASSING:
                         raise KafkaException(error)
         finally:

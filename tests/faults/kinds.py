@@ -16,8 +16,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import topic_changes
 from psycopg import sql
 
+from conformance.pipeline import EVENTS
 from faults.site import PROCESSES, Site
 from firstclick.roles import role_of
 
@@ -150,6 +152,114 @@ def settings_changed() -> Fault:
 
 def another_shell() -> Fault:
     return Fault("stack started again from a hostile shell", _start_from_another_shell)
+
+
+def partitions_added() -> Fault:
+    return Fault("partitions added", _add_partitions)
+
+
+def checkouts_created_again() -> Fault:
+    return Fault("topic checkouts created again", _create_checkouts_again)
+
+
+def records_deleted() -> Fault:
+    return Fault("records deleted unread", _delete_records)
+
+
+def _add_partitions(site: Site) -> Done:
+    topic = site.random.choice(EVENTS)
+    count = len(site.pipeline.ends(topic)) + site.random.randint(1, 2)
+    topic_changes.add_partitions(site.admin, site.named(topic), count)
+    return Done(time.monotonic(), f"{topic} has {count}")
+
+
+def _create_checkouts_again(site: Site) -> Done:
+    with site.pipeline.replacing("checkouts"):
+        topic_changes.create_topic_again(site.admin, site.named("checkouts"))
+    return Done(time.monotonic(), "")
+
+
+def _delete_records(site: Site) -> Done:
+    """While the connector stands still; it is resumed, or its successor goes on.
+
+    It may have some of them in memory, which it stores when it is resumed. Of each
+    partition the last ones before the first that is left are lost: as many as it
+    counts, and no more than it had not stored.
+    """
+    topic = site.random.choice(EVENTS)
+    counted = _lost(site, topic)
+    is_killed = site.random.random() < 0.5
+    connector = site.process("connector")
+    with ExitStack() as resumed:
+        _suspend(connector, resumed)
+        site.pipeline.eventually(lambda: _is_still(site), "no transaction at work")
+        time.sleep(BACKLOG_SECONDS)
+        stored = _next_offsets(site, topic)
+        before = {
+            number: site.random.randint(stored.get(number, 0), end)
+            for number, end in site.pipeline.ends(topic).items()
+        }
+        # It is remembered for as long as it is not known what of it is lost
+        site.pipeline.messages()
+        topic_changes.delete_records(site.admin, site.named(topic), before)
+        if is_killed:
+            connector.kill()
+    at = time.monotonic()
+    site.pipeline.eventually(
+        lambda: all(
+            offset >= before[number]
+            for number, offset in _next_offsets(site, topic).items()
+            if number in before
+        ),
+        "the connector behind what was deleted",
+    )
+    lost = {
+        number: range(before[number] - count + counted.get(number, 0), before[number])
+        for number, count in _lost(site, topic).items()
+        if number in before
+    }
+    for number, gone in lost.items():
+        unread = before[number] - stored.get(number, 0)
+        if len(gone) > unread or (is_killed and len(gone) < unread):
+            raise AssertionError(
+                f"{len(gone)} messages of {topic} {number} are counted as lost, "
+                f"expected {'' if is_killed else 'at most '}{unread}"
+            )
+    site.pipeline.forget(topic, lost)
+    count = sum(map(len, lost.values()))
+    site.deleted_unread += count
+    end = "killed" if is_killed else "resumed"
+    return Done(at, f"{count:,} of {topic} gone, the connector {end}")
+
+
+def _is_still(site: Site) -> bool:
+    """Whether PostgreSQL has done what the connector last asked for."""
+    with site.superuser() as session:
+        return not session.execute(
+            "select from pg_stat_activity"
+            " where application_name = 'firstclick connector' and state = 'active'"
+            " and wait_event is distinct from 'ClientRead'"
+        ).fetchall()
+
+
+def _next_offsets(site: Site, topic: str) -> dict[int, int]:
+    return dict(
+        site.pipeline.execute(
+            "select kafka_partition, next_offset from {schema}.kafka_offsets"
+            " where topic = %s",
+            [topic],
+        )
+    )
+
+
+def _lost(site: Site, topic: str) -> dict[int, int]:
+    return dict(
+        site.pipeline.execute(
+            "select kafka_partition, coalesce(lost_messages, 0)"
+            " from {schema}.kafka_offsets where topic = %s",
+            [topic],
+        )
+    )
 
 
 def _change_settings(site: Site) -> Done:

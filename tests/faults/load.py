@@ -13,6 +13,8 @@ _PRODUCER = {
     "delivery.timeout.ms": 600_000,
     "queue.buffering.max.messages": 1_000_000,
     "reconnect.backoff.max.ms": 1_000,
+    # Partitions that a fault adds are written to soon
+    "topic.metadata.refresh.interval.ms": 1_000,
 }
 
 

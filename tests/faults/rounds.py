@@ -10,6 +10,7 @@ from conformance import report
 from faults.kinds import (
     Fault,
     another_shell,
+    checkouts_created_again,
     copy_cut,
     full_disk,
     full_log_disk,
@@ -17,6 +18,8 @@ from faults.kinds import (
     killed_again,
     killed_at_start,
     one_stopped,
+    partitions_added,
+    records_deleted,
     settings_changed,
     stopped,
     two_killed,
@@ -36,6 +39,7 @@ SHORT: list[Fault] = [
     *map(killed, PROCESSES),
     *(two_killed(), killed_at_start(), one_stopped(), copy_cut(), full_log_disk()),
     *(settings_changed(), another_shell()),
+    *(partitions_added(), checkouts_created_again(), records_deleted()),
 ]
 """Each kind once."""
 
@@ -47,6 +51,10 @@ LONG: dict[str, list[Fault]] = {
     ],
     "stops": [stopped(name) for name in PROCESSES],
     "cuts": 3 * [copy_cut()],
+    "topics": [
+        *(2 * [partitions_added(), checkouts_created_again()]),
+        *(4 * [records_deleted()]),
+    ],
     "surroundings": 2 * [settings_changed(), another_shell()],
     "full disks": [*(2 * [full_disk(name) for name in SERVERS]), full_log_disk()],
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
 from conformance import Difference, Pipeline
@@ -54,6 +55,9 @@ class Site:
         self.disks = disks
         self.no_disks = no_disks
         """Why there are no disks to fill; empty where there are."""
+        self.deleted_unread = 0
+        """Messages that a fault had Kafka delete before they were read."""
+        self.admin = AdminClient({**pipeline.stack.kafka.client(), "log_level": 0})
         self._home = Home(settings.home)
         self._settings = settings
 
@@ -116,6 +120,10 @@ class Site:
     def stop(self) -> None:
         stacks.down(self._home.path)
 
+    def named(self, topic: str) -> str:
+        """A topic's name in Kafka."""
+        return self.pipeline.stack.topic_prefix + topic
+
     def log(self, name: str) -> Path:
         return self._home.logs / f"{name}.log"
 
@@ -132,6 +140,7 @@ class Site:
             return self._stored() >= due
 
         self.pipeline.eventually(stored, f"{due:,} messages stored")
+        self.pipeline.await_publisher()
         [(last,)] = self.pipeline.execute(
             "select coalesce(max(change_id), 0) from {schema}.checkouts_changes"
         )
@@ -151,14 +160,23 @@ class Site:
         """Settle, and compare all with the oracle.
 
         ``sent`` is the number of messages that Kafka has acknowledged: what it does
-        not hold is lost, and what it holds besides is doubled, as are rows.
+        not hold is lost, and what it holds besides is doubled, as are rows. What was
+        deleted unread is neither, as long as just that is counted.
         """
         self.pipeline.settle()
         differences = self.pipeline.differences()
-        surplus = len(self.pipeline.messages()) - sent
+        surplus = len(self.pipeline.messages()) + self.deleted_unread - sent
+        [(counted,)] = self.pipeline.execute(
+            "select sum(lost_messages)::bigint from {schema}.pipeline_health"
+        )
+        uncounted = self.deleted_unread - counted
         return Compared(
-            lost=sum(len(each.missing) for each in differences) + max(-surplus, 0),
-            doubled=sum(len(each.unexpected) for each in differences) + max(surplus, 0),
+            lost=sum(len(each.missing) for each in differences)
+            + max(-surplus, 0)
+            + max(uncounted, 0),
+            doubled=sum(len(each.unexpected) for each in differences)
+            + max(surplus, 0)
+            + max(-uncounted, 0),
             differences=differences,
         )
 

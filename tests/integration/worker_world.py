@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import topic_changes
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
-    NewPartitions,
     NewTopic,
 )
 from psycopg import sql
@@ -292,37 +292,21 @@ class World:
 
     def delete_topic(self, topic: str) -> None:
         """Delete it, and forget what was sent to it; returns when it is gone."""
-        name = self.prefix + topic
-        for deleted in self.admin.delete_topics([name]).values():
-            deleted.result(PATIENCE)
-        eventually(
-            lambda: name not in self.admin.list_topics(timeout=10).topics, "topic gone"
-        )
+        topic_changes.delete_topic(self.admin, self.prefix + topic)
         self.sent.get(topic, []).clear()
         # The old one would take the next topic of that name for this one
         self._producer = self._new_producer()
 
     def add_partitions(self, topic: str, partitions: int) -> None:
         """Have the topic so many partitions from now on."""
-        more = NewPartitions(self.prefix + topic, partitions)
-        for created in self.admin.create_partitions([more]).values():
-            created.result(PATIENCE)
+        topic_changes.add_partitions(self.admin, self.prefix + topic, partitions)
         eventually(lambda: self.partitions(topic) == partitions, "the new partitions")
 
     def delete_records(self, topic: str, partition: int, before: int) -> None:
         """Have Kafka delete the messages with smaller offsets."""
-        at = TopicPartition(self.prefix + topic, partition, before)
-
-        def are_deleted() -> bool:
-            # It looks for leaders among the partitions that it knows of
-            self.admin.list_topics(at.topic, PATIENCE)
-            (deleted,) = self.admin.delete_records([at]).values()
-            with contextlib.suppress(KafkaException):
-                deleted.result(PATIENCE)
-                return True
-            return False
-
-        eventually(are_deleted, "the records deleted")
+        topic_changes.delete_records(
+            self.admin, self.prefix + topic, {partition: before}
+        )
 
     def partitions(self, topic: str) -> int:
         """Ask how many there are; whoever sends knows it from then on."""

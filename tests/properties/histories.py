@@ -58,6 +58,29 @@ MALFORMED: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
+EDGES: dict[str, list[dict[str, Any]]] = {
+    "clicks": [
+        {"click_time": "1970-01-01T00:00:00.000Z"},
+        {"click_time": "1969-12-31T23:59:59.999Z"},
+        {"click_time": "9999-12-31T23:59:59.999Z"},
+    ],
+    "purchases": [
+        {"purchase_time": "1970-01-01T00:00:00.000Z"},
+        {"purchase_time": "9999-12-31T23:59:59.999Z"},
+        {"quantity": 1_000_000, "discount": 0, "shipping_cost": Raw("999999.999999")},
+        {"quantity": Raw("1.0E6"), "discount": Raw("0.000001")},
+        {"quantity": 1_000_001},
+        {"discount": Raw("0.999999")},
+        {"discount": Raw("0.9999999")},
+        {"shipping_cost": Raw("1e6")},
+        {"shipping_cost": Raw("-0.0")},
+        {"total_cost": Raw("999999999.999999")},
+        {"total_cost": Raw("-999999999.999999")},
+        {"total_cost": Raw("1e9")},
+    ],
+}
+"""Values at the edge of their columns, on either side of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Payload:
@@ -92,14 +115,15 @@ def anchored(start: datetime, milliseconds: int) -> datetime:
 
 
 @st.composite
-def payloads(draw: st.DrawFn) -> Payload:
-    """An event of any topic and key; one in ten is malformed."""
-    topic = draw(st.sampled_from(["clicks", "purchases"]))
+def payloads(draw: st.DrawFn, topic: str | None = None) -> Payload:
+    """An event of any key; one in ten is malformed, one in ten at some edge."""
+    topic = topic or draw(st.sampled_from(["clicks", "purchases"]))
     fields: dict[str, Any] = draw(
         click_fields if topic == "clicks" else purchase_fields
     )
-    if draw(st.sampled_from([False] * 9 + [True])):
-        fields |= draw(st.sampled_from(MALFORMED[topic]))
+    departures = draw(st.sampled_from([None] * 8 + [EDGES, MALFORMED]))
+    if departures is not None:
+        fields |= draw(st.sampled_from(departures[topic]))
     return Payload(
         topic,
         draw(st.sampled_from(CLICKS if topic == "clicks" else PURCHASES)),
@@ -152,8 +176,8 @@ def products() -> st.SearchStrategy[list[Statement]]:
         st.sampled_from(PRODUCTS),
         st.sampled_from(["Plain", "Other"]),
         st.sampled_from(["Things", "Others"]),
-        st.sampled_from(["19.99", "20", "0.000001"]),
-        st.sampled_from(["0.125", "0"]),
+        st.sampled_from(["19.99", "20", "0.000001", "0", "999999999.999999"]),
+        st.sampled_from(["0.125", "0", "1", "0.000001"]),
     )
 
 
@@ -190,7 +214,7 @@ def changes() -> st.SearchStrategy[list[Statement]]:
             lambda factor: [
                 (
                     "update {schema}.products set price = price * %s"
-                    " where product_id like 'history %%'",
+                    " where product_id like 'history %%' and price < 500000000",
                     (factor,),
                 )
             ],

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+import topic_changes
+from confluent_kafka.admin import AdminClient
 from forked_dbt import run_dbt
 from histories import (
     ANCHORS,
@@ -40,6 +42,7 @@ from conformance.comparison import Row
 from conformance.deployment import deployed
 from conformance.events import deletion
 from conformance.hostile import Statement
+from conformance.pipeline import EVENTS
 from firstclick import stack as stacks
 from firstclick.database import postgres_environment
 from firstclick.deploy import PROJECT
@@ -55,6 +58,13 @@ EDGES = (timedelta(0), timedelta(minutes=10), timedelta(hours=1))
 """After an event's time, when it enters or leaves a relation by itself."""
 
 LONGEST_WAIT = timedelta(seconds=2)
+
+MOST_PARTITIONS = 12
+
+shares = st.lists(
+    st.integers(0, 100), min_size=MOST_PARTITIONS, max_size=MOST_PARTITIONS
+)
+"""Per cent, for each partition that there may be."""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +92,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.pipeline = pipeline
         self.workers = workers
+        self.admin = AdminClient({**pipeline.stack.kafka.client(), "log_level": 0})
         now = datetime.now(UTC)
         self.start = now.replace(microsecond=now.microsecond // 1000 * 1000)
         self.anchors: list[datetime] = []
@@ -154,6 +165,100 @@ class History(RuleBasedStateMachine):
         self.workers.restart(name, kill=kill)
         self.settle()
 
+    @rule(
+        topic=st.sampled_from(EVENTS),
+        waiting=many_payloads(),
+        numbers=some_numbers,
+        deleted=some_numbers,
+        made=many_payloads(),
+        ended=st.booleans(),
+    )
+    def add_partitions(
+        self,
+        topic: str,
+        waiting: list[Payload],
+        numbers: list[int],
+        deleted: list[int],
+        made: list[Payload],
+        ended: bool,
+    ) -> None:
+        """Keys go elsewhere from then on, while messages wait for the connector."""
+        count = len(self.pipeline.ends(topic))
+        if count == MOST_PARTITIONS:
+            return
+        with self.workers.without(*(["connector"] if ended else [])):
+            self.publish([self.message(payload) for payload in waiting])
+            topic_changes.add_partitions(self.admin, self.named(topic), count + 1)
+            self.pipeline.await_partitions(topic, count + 1)
+            self.publish(self.earlier(numbers))
+            self.publish([deletion(message) for message in self.earlier(deleted)])
+            self.publish([self.message(payload) for payload in made])
+        self.settle()
+
+    @rule(
+        really=st.sampled_from([False] * 3 + [True]),
+        topic=st.sampled_from([*EVENTS, "checkouts"]),
+        partitions=st.integers(1, 4),
+        numbers=some_numbers,
+        deleted=some_numbers,
+        data=st.data(),
+        ended=st.booleans(),
+    )
+    def create_topic_again(
+        self,
+        really: bool,
+        topic: str,
+        partitions: int,
+        numbers: list[int],
+        deleted: list[int],
+        data: st.DataObject,
+        ended: bool,
+    ) -> None:
+        """Not always: it takes seconds. What the old one held counts on, as older."""
+        if not really:
+            return
+        with self.workers.without(*(NAMES if ended else [])):
+            with self.pipeline.replacing(topic):
+                topic_changes.create_topic_again(
+                    self.admin, self.named(topic), partitions
+                )
+            # At least one message of that topic
+            of_topic = payloads(topic if topic in EVENTS else None)
+            made = data.draw(st.lists(of_topic, min_size=1, max_size=10))
+            self.publish([self.message(payload) for payload in made])
+            self.publish([deletion(message) for message in self.earlier(deleted)])
+            self.publish(self.earlier(numbers))
+        self.settle()
+
+    @rule(topic=st.sampled_from(EVENTS), parts=shares, restarted=st.booleans())
+    def delete_records(self, topic: str, parts: list[int], restarted: bool) -> None:
+        """All was read, so that nothing changes."""
+        lost = self.lost()
+        ends = self.pipeline.ends(topic)
+        self.delete_before({n: end * parts[n] // 100 for n, end in ends.items()}, topic)
+        if restarted:
+            self.workers.restart("connector", kill=False)
+        self.settle()
+        assert self.lost() == lost
+
+    @rule(topic=st.sampled_from(EVENTS), parts=shares, made=many_payloads())
+    def delete_unread_records(
+        self, topic: str, parts: list[int], made: list[Payload]
+    ) -> None:
+        """Those are missing and counted, and nothing else is."""
+        lost = self.lost()
+        read = self.pipeline.ends(topic)
+        with self.workers.without("connector"):
+            self.publish([self.message(payload) for payload in made])
+            before = {
+                number: read[number] + (end - read[number]) * parts[number] // 100
+                for number, end in self.pipeline.ends(topic).items()
+            }
+            self.delete_before(before, topic)
+        self.settle()
+        lost[topic] += sum(before[number] - read[number] for number in before)
+        assert self.lost() == lost
+
     @rule()
     def expire(self) -> None:
         """What is older than two days goes, and nothing else."""
@@ -195,6 +300,20 @@ class History(RuleBasedStateMachine):
         anchor = self.anchors[payload.anchor]
         self.times.add(payload.time(anchor))
         return payload.near(anchor)
+
+    def named(self, topic: str) -> str:
+        """Its name in Kafka."""
+        return self.pipeline.stack.topic_prefix + topic
+
+    def delete_before(self, before: dict[int, int], topic: str) -> None:
+        topic_changes.delete_records(self.admin, self.named(topic), before)
+
+    def lost(self) -> dict[str, int]:
+        """How many messages of each topic count as deleted unread."""
+        rows = self.pipeline.execute(
+            "select topic, lost_messages from {schema}.pipeline_health"
+        )
+        return dict(map(tuple, rows))
 
     def earlier(self, numbers: list[int]) -> list[Send]:
         return [self.sent[number % len(self.sent)] for number in numbers]
@@ -246,7 +365,12 @@ def empty(stack: Stack) -> None:
         tables = connection.execute(
             "select tablename from pg_tables"
             " where schemaname = current_schema and tablename <> all(%s)",
-            [["users", "products", "kafka_offsets", "checkouts_changes"]],
+            [
+                [
+                    *("users", "products", "kafka_offsets", "kafka_tombstones"),
+                    *("checkouts_changes", "checkouts_published"),
+                ]
+            ],
         ).fetchall()
         for (name,) in tables:
             connection.execute(

@@ -25,6 +25,17 @@ class Workers:
         self._end(name, kill)
         self._processes[name] = self._start(name)
 
+    @contextmanager
+    def without(self, *names: str) -> Iterator[None]:
+        """These are ended for as long as the block runs."""
+        for name in names:
+            self._end(name, kill=False)
+        try:
+            yield
+        finally:
+            for name in names:
+                self._processes[name] = self._start(name)
+
     def end(self) -> None:
         for name in NAMES:
             self._end(name, kill=True)
