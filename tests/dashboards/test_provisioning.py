@@ -349,9 +349,9 @@ def test_the_runbooks_queries_run(shop: Stack) -> None:
     with psycopg.connect(shop.database_url, autocommit=True) as owner:
         owner.execute("set search_path to firstclick")
         for query in queries:
-            owner.execute(query.encode()).fetchall()
+            owner.execute(query.encode())
 
 
-def test_the_runbook_has_a_section_for_each_rule_and_no_other() -> None:
+def test_the_runbook_begins_with_a_section_for_each_rule() -> None:
     sections = re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE)
-    assert sections == [rule["title"] for rule in RULES.values()]
+    assert sections[: len(RULES)] == [rule["title"] for rule in RULES.values()]
