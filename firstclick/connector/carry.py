@@ -295,10 +295,13 @@ class Carrier:
         now = time.time_ns() // 1000 - POSTGRES_EPOCH
         for topic in self._tables.topics_with_deletions:
             reached = min(
-                now - CLOCK_SKEW * 1_000_000
-                if at.stored >= at.high_watermark
-                else at.newest_time or FIRST_MICROSECOND
-                for at in self._progress[topic].values()
+                (
+                    now - CLOCK_SKEW * 1_000_000
+                    if at.stored >= at.high_watermark
+                    else at.newest_time or FIRST_MICROSECOND
+                    for at in self._progress[topic].values()
+                ),
+                default=FIRST_MICROSECOND,
             )
             self._tables.forget_deletions(topic, reached - CLOCK_SKEW * 1_000_000)
         if self._tables.topics_with_deletions:

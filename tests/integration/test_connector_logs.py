@@ -275,6 +275,20 @@ def test_of_two_messages_with_one_stamp_the_higher_partition_counts(
     await_held(world, {b"012": b"2", b"210": b"2", b"120": b"2"})
 
 
+def test_a_topic_that_goes_with_deletions_remembered_is_waited_for(
+    world: World,
+) -> None:
+    connector = world.start("connector")
+    world.send("clicks", [(b"a", b"1"), (b"b", b"1"), (b"a", None)])
+    eventually(lambda: held(world) == {b"b": b"1"}, "the deletion")
+    assert world.execute("select topic from {schema}.kafka_tombstones") == [("clicks",)]
+    world.delete_topic("clicks")
+    connector.says("topic clicks is not there; waiting for it")
+    world.send("purchases", [(b"c", b"1")])
+    eventually(lambda: held(world, "purchases") == {b"c": b"1"}, "the purchase")
+    assert connector.process.poll() is None
+
+
 def test_deletions_are_forgotten_when_all_is_read_beyond_them(world: World) -> None:
     world.start("connector")
     world.send("clicks", [(b"a", b"1"), (b"b", b"1")])
