@@ -17,7 +17,7 @@ class ReadableSeeds(dbtPlugin):
 
     def initialize(self) -> None:
         """Raise ValueError with file, line and key of the first text not in UTF-8."""
-        project = Path(get_flags().PROJECT_DIR)
+        project = Path(get_flags().PROJECT_DIR)  # type: ignore[no-untyped-call]
         for file in sorted((project / "seeds").rglob("*.csv")):
             place = place_of_other_bytes(file.read_bytes())
             if place is not None:
