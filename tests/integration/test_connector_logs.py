@@ -50,10 +50,9 @@ def lost(world: World) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("runs", [False, True], ids=["stopped", "running"])
-@pytest.mark.parametrize("partitions", [1, 3, 5])
+@pytest.mark.parametrize(("partitions", "runs"), [(1, False), (3, True), (5, False)])
 def test_a_topic_that_is_created_again_is_read_from_its_beginning(
-    world: World, runs: bool, partitions: int
+    world: World, partitions: int, runs: bool
 ) -> None:
     world.send("clicks", numbered(0, 300))
     connector = world.start("connector")
@@ -142,8 +141,9 @@ def read_at_first(world: World, count: int, key: bytes | None = None) -> None:
     assert connector.terminate() == 0
 
 
-@pytest.mark.parametrize("common", [0, 1, 50, 99])
-@pytest.mark.parametrize("more", [0, 1, 300])
+@pytest.mark.parametrize(
+    ("common", "more"), [(0, 300), (1, 0), (50, 1), (50, 300), (99, 0)]
+)
 def test_what_kafka_has_in_place_of_lost_messages_is_read(
     world: World, common: int, more: int
 ) -> None:
@@ -335,7 +335,7 @@ def test_messages_that_kafka_deleted_unread_are_counted(world: World) -> None:
     assert noticed == 1
 
 
-@pytest.mark.parametrize("stamp", [-(2**62), 2**62, -1, 1, -62_135_596_800_001])
+@pytest.mark.parametrize("stamp", [-(2**62), 2**62, -62_135_596_800_001])
 def test_a_stamp_outside_the_calendar_stops_nothing(world: World, stamp: int) -> None:
     world.delete_topic("clicks")
     world.create_topic(
