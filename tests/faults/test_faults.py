@@ -14,6 +14,9 @@ from faults.report import show
 from faults.rounds import SHORT, SHORT_RATE, Tally, inflict
 from faults.site import Site, site
 
+# A dozen faults, each of which may take half a minute on a busy machine
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
