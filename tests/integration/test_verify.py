@@ -77,6 +77,27 @@ def differing(findings: list[Finding] | None) -> dict[str, int]:
     }
 
 
+def unnoticed(
+    connection: psycopg.Connection, table: sql.Identifier, statement: sql.Composed
+) -> int:
+    """Run a statement past the table's triggers, and leave them as they were.
+
+    Returns how many rows it changed.
+    """
+    enabling = connection.execute(
+        "select format('alter table %%s enable %%s trigger %%I', tgrelid::regclass,"
+        " case tgenabled when 'A' then 'always' else 'replica' end, tgname)"
+        " from pg_trigger where tgrelid = %s::regclass"
+        " and tgenabled in ('A', 'R') and not tgisinternal",
+        [table.as_string()],
+    ).fetchall()
+    connection.execute(sql.SQL("alter table {} disable trigger user").format(table))
+    changed = connection.execute(statement).rowcount
+    for (enable,) in enabling:
+        connection.execute(enable.encode())
+    return changed
+
+
 @contextmanager
 def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
     """What statements do to relations for a while, behind the back of triggers."""
@@ -90,19 +111,20 @@ def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
                 "kept": sql.Identifier(f"kept_{relation}"),
             }
             connection.execute(
-                sql.SQL(
-                    "create temporary table {kept} as select * from {t};"
-                    " alter table {t} disable trigger user"
-                ).format(**names)
+                sql.SQL("create temporary table {kept} as select * from {t}").format(
+                    **names
+                )
             )
             exits.callback(
-                connection.execute,
-                sql.SQL(
-                    "delete from {t}; insert into {t} select * from {kept};"
-                    " alter table {t} enable trigger user"
-                ).format(**names),
+                unnoticed,
+                connection,
+                names["t"],
+                sql.SQL("delete from {t}; insert into {t} select * from {kept}").format(
+                    **names
+                ),
             )
-            assert connection.execute(sql.SQL(statement).format(**names)).rowcount > 0
+            tampering = sql.SQL(statement).format(**names)
+            assert unnoticed(connection, names["t"], tampering) > 0
         yield
 
 

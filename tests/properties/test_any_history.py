@@ -372,13 +372,22 @@ def empty(stack: Stack) -> None:
                 ]
             ],
         ).fetchall()
+        # As they are now, or a deployment would compute everything again
+        enabling = connection.execute(
+            "select format('alter table %%s enable %%s trigger %%I', tgrelid::regclass,"
+            " case tgenabled when 'A' then 'always' else 'replica' end, tgname)"
+            " from pg_trigger where tgenabled in ('A', 'R') and not tgisinternal"
+            " and tgrelid = any(%s::regclass[])",
+            [[sql.Identifier(name).as_string() for (name,) in tables]],
+        ).fetchall()
         for (name,) in tables:
             connection.execute(
                 sql.SQL(
-                    "alter table {table} disable trigger user; delete from {table};"
-                    " alter table {table} enable trigger user"
+                    "alter table {table} disable trigger user; delete from {table}"
                 ).format(table=sql.Identifier(name))
             )
+        for (statement,) in enabling:
+            connection.execute(statement.encode())
         connection.cursor().executemany(
             "insert into checkouts_changes (purchase_id) values (%s)",
             [[key] for key in PURCHASES],
