@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from firstclick.database import session_environment
 from firstclick.deploy import PROJECT, complaint
+from firstclick.embedded.topics import create_topics
 from firstclick.environment import MODELS, child_environment
 from firstclick.errors import DeploymentError
 from firstclick.settings import Settings
@@ -47,7 +48,11 @@ class Models:
 
     def build_sources(self) -> None:
         """Build what the models read, where it is missing, if the reference data is
-        within its bounds. Raises DeploymentError."""
+        within its bounds. Raises DeploymentError, ServerError."""
+        kafka, prefix = self.settings.kafka, self.settings.topic_prefix
+        if kafka is not None:
+            # Neither engine makes the topics that it reads
+            create_topics(kafka, prefix, self.settings.partitions, None)
         self.dbt(*SEEDS)
         self.dbt("run", *SOURCES)
 

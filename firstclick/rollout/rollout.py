@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from firstclick.embedded.topics import create_topics
 from firstclick.errors import SettingsError
 from firstclick.rollout.materialize import Materialize
 from firstclick.rollout.models import Models
@@ -14,8 +13,8 @@ from firstclick.worker import Place
 def deploy(settings: Settings, say: Callable[[str], None]) -> None:
     """Deploy the models beside those that are read, and put them in their place.
 
-    Topics that are missing are made first. ``say`` gets a line for each step. Raises
-    FirstClickError.
+    A first deployment makes the topics that are missing. ``say`` gets a line for each
+    step. Raises FirstClickError.
     """
     if settings.target == "embedded":
         raise SettingsError(
@@ -30,10 +29,6 @@ def deploy(settings: Settings, say: Callable[[str], None]) -> None:
             "run"
         )
     models = Models(settings, url)
-    # Neither engine makes those that it reads
-    created = create_topics(kafka, settings.topic_prefix, settings.partitions, None)
-    if created:
-        say(f"Topics {', '.join(created)}")
     if settings.target == "materialize":
         Materialize.of(models, say).run()
     else:
