@@ -28,6 +28,7 @@ from firstclick.printable import printable
 from firstclick.repair import stopped_topics
 from firstclick.settings import Settings
 from firstclick.stack import find
+from firstclick.triggers import trigger_problems
 from firstclick.worker import Place
 
 _SILENT_SECONDS = 30
@@ -273,9 +274,9 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
             look = _look(connection, schema)
             _judge(connection, schema, look, found, watermarks)
             found.problems += [
-                f"{relation}: {problem}, so rows may be wrong: run `dbt run`, which "
-                "computes them anew"
-                for relation, problem in _trigger_problems(connection, schema)
+                f"{problem}, so rows may be wrong: run `dbt run`, which computes them "
+                "anew"
+                for problem in trigger_problems(connection, schema)
             ]
             found.topics = look.topics
             found.warnings += [
@@ -381,21 +382,6 @@ def _look(connection: psycopg.Connection, schema: str) -> _Look:
         _health(connection, schema),
         oldest_change,
     )
-
-
-def _trigger_problems(
-    connection: psycopg.Connection, schema: str
-) -> list[tuple[str, str]]:
-    check = sql.Identifier(f"{schema}_maintenance", "check_triggers")
-    found = connection.execute(
-        "select to_regproc(%s)", [check.as_string(connection)]
-    ).fetchone()
-    if found == (None,):
-        # Deployed by an earlier version, of a stack that runs yet
-        return []
-    return connection.execute(
-        sql.SQL("select relation, problem from {}()").format(check)
-    ).fetchall()
 
 
 def _health(connection: psycopg.Connection, schema: str) -> list[Topic]:
