@@ -131,7 +131,7 @@ def _publish_all(
             continue
         except NotDelivered as error:
             next_check = 0.0
-            if error.fatal:
+            if error.is_spent:
                 topic = Topic(place, "checkouts", stop)
             stop.wait(kafka.failed(error))
             continue

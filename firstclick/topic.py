@@ -20,12 +20,16 @@ REMEDIES = {
 
 
 class NotDelivered(Exception):
-    """Kafka did not acknowledge a message; ``fatal`` if the producer is spent."""
+    """Kafka did not acknowledge a message; ``is_spent`` if the producer will not do.
+
+    One that waits for a time of day stands still for as long as the clock was set back
+    (librdkafka's timed waits are by the clock), so after a timeout another one begins.
+    """
 
     def __init__(self, topic: str, error: KafkaError, reason: str) -> None:
         remedy = REMEDIES.get(error.code(), "see that Kafka runs and is reachable")
         super().__init__(f"topic {topic}: {reason} (nothing is lost): {remedy}")
-        self.fatal = error.fatal()
+        self.is_spent = error.fatal() or error.code() == KafkaError._MSG_TIMED_OUT
 
 
 class Topic:

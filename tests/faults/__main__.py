@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from faults.clock import NoClockError
 from faults.disks import NoDiskError
 from faults.report import save, show
 from faults.rounds import LONG, RATE, SHORT, SHORT_RATE, Tally, inflict
@@ -52,7 +53,7 @@ def faults(
         with site(random.Random(seed)) as at:
             for faults in [SHORT] if quick else LONG.values():
                 inflict(at, faults, tally, say)
-    except (FirstClickError, NoDiskError, TimeoutError) as error:
+    except (FirstClickError, NoClockError, NoDiskError, TimeoutError) as error:
         say(f"faults: {' '.join(str(error).split())}")
         raise SystemExit(1) from None
     finally:

@@ -7,7 +7,7 @@ A fault returns the moment from which the pipeline has all it needs to recover, 
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import topic_changes
 from psycopg import sql
 
 from conformance.pipeline import EVENTS
+from faults.clock import NoClockError
 from faults.site import PROCESSES, Site
 from firstclick.roles import role_of
 
@@ -30,6 +31,10 @@ BACKLOG_SECONDS = 3.0
 """How long the connector stands still to have COPYs of thousands of rows after."""
 
 CHANGED_SECONDS = 5.0
+
+STEP_SECONDS = 60
+STEPPED_SECONDS = 3.0
+"""How long the clock is wrong by that."""
 
 SETTINGS = {
     "client_encoding": "latin1",
@@ -89,7 +94,8 @@ class Fault:
     name: str
     inflict: Callable[[Site], Done]
     kills: int = 0
-    needs_disk: bool = False
+    needs: str = ""
+    """What a site may lack: `disks`, or the `clock`."""
 
 
 def killed(name: str) -> Fault:
@@ -134,7 +140,7 @@ def full_disk(name: str) -> Fault:
     return Fault(
         f"full disk under {_named(name)}",
         partial(_fill_disk, name=name),
-        needs_disk=True,
+        needs="disks",
     )
 
 
@@ -142,7 +148,7 @@ def full_log_disk() -> Fault:
     return Fault(
         "full disk under PostgreSQL, no room for its log either",
         _fill_log_disk,
-        needs_disk=True,
+        needs="disks",
     )
 
 
@@ -164,6 +170,12 @@ def checkouts_created_again() -> Fault:
 
 def records_deleted() -> Fault:
     return Fault("records deleted unread", _delete_records)
+
+
+def clock_stepped() -> Fault:
+    return Fault(
+        f"clock of the workers steps by {STEP_SECONDS} s", _step_clock, needs="clock"
+    )
 
 
 def _add_partitions(site: Site) -> Done:
@@ -297,16 +309,45 @@ def _change_settings(site: Site) -> Done:
 
 
 def _start_from_another_shell(site: Site) -> Done:
+    failure = _start_again(site, SHELL)
+    at = time.monotonic()
+    return Done(at, f"failed ({failure})" if failure else "came up")
+
+
+def _start_again(site: Site, shell: Mapping[str, str]) -> str:
+    """Start the stack from a shell with these variables: returns why that failed."""
     site.stop()
     before = os.environ.copy()
-    os.environ.update(SHELL)
+    os.environ.update(shell)
     try:
-        failure = site.start()
+        return site.start()
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _step_clock(site: Site) -> Done:
+    """Back, forth and right again, for the supervisor and what it runs of ours.
+
+    The servers' clocks stay right: their environment lets in no library.
+    """
+    assert site.clock is not None
+    library = str(site.clock.library)
+    _start_again(site, {"LD_PRELOAD": library})
+    before = {name: site.process(name) for name in PROCESSES}
+    for name in ("connector", "publisher"):
+        if library not in {each.path for each in before[name].memory_maps()}:
+            raise NoClockError(f"the {name} runs without {library}")
+    try:
+        for seconds in (-STEP_SECONDS, STEP_SECONDS):
+            site.clock.step(seconds)
+            time.sleep(STEPPED_SECONDS)
+            site.pipeline.eventually(site.is_healthy, "a healthy status all the same")
+    finally:
+        site.clock.step(0)
     at = time.monotonic()
-    return Done(at, f"failed ({failure})" if failure else "came up")
+    ended = [name for name, process in before.items() if site.process(name) != process]
+    return Done(at, f"{', '.join(ended) or 'no process'} began anew")
 
 
 def _named(name: str) -> str:

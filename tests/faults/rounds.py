@@ -11,6 +11,7 @@ from faults.kinds import (
     Fault,
     another_shell,
     checkouts_created_again,
+    clock_stepped,
     copy_cut,
     full_disk,
     full_log_disk,
@@ -40,6 +41,7 @@ SHORT: list[Fault] = [
     *(two_killed(), killed_at_start(), one_stopped(), copy_cut(), full_log_disk()),
     *(settings_changed(), another_shell()),
     *(partitions_added(), checkouts_created_again(), records_deleted()),
+    clock_stepped(),
 ]
 """Each kind once."""
 
@@ -55,7 +57,7 @@ LONG: dict[str, list[Fault]] = {
         *(2 * [partitions_added(), checkouts_created_again()]),
         *(4 * [records_deleted()]),
     ],
-    "surroundings": 2 * [settings_changed(), another_shell()],
+    "surroundings": 2 * [settings_changed(), another_shell(), clock_stepped()],
     "full disks": [*(2 * [full_disk(name) for name in SERVERS]), full_log_disk()],
 }
 """By the name of what is compared together."""
@@ -116,9 +118,9 @@ def inflict(
     ) as generated:
         for fault in site.random.sample(faults, len(faults)):
             row = rows[fault.name]
-            if fault.needs_disk and site.no_disks:
-                row.skipped = site.no_disks
-                say(f"{fault.name}: skipped, {site.no_disks}")
+            if fault.needs in site.lacking:
+                row.skipped = site.lacking[fault.needs]
+                say(f"{fault.name}: skipped, {row.skipped}")
                 continue
             time.sleep(site.random.uniform(0, LONGEST_PAUSE))
             done = fault.inflict(site)

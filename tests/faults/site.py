@@ -16,12 +16,14 @@ from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
 from conformance import Difference, Pipeline
+from faults.clock import Clock, NoClockError, clock
 from faults.disks import Disk, NoDiskError, mounted
 from faults.load import Load
 from firstclick import stack as stacks
 from firstclick.errors import FirstClickError
 from firstclick.home import Home
 from firstclick.settings import Settings
+from firstclick.status import status
 
 SERVERS = ("kafka", "postgres")
 PROCESSES = ("connector", "publisher", *SERVERS)
@@ -47,14 +49,17 @@ class Site:
         settings: Settings,
         pipeline: Pipeline,
         disks: dict[str, Disk],
-        no_disks: str,
+        clock: Clock | None,
+        lacking: dict[str, str],
         random: Random,
     ) -> None:
         self.pipeline = pipeline
         self.random = random
         self.disks = disks
-        self.no_disks = no_disks
-        """Why there are no disks to fill; empty where there are."""
+        self.clock = clock
+        self.lacking = lacking
+        """Why there are no disks to fill, or no clock that steps: by `disks`, `clock`.
+        Empty where there are."""
         self.deleted_unread = 0
         """Messages that a fault had Kafka delete before they were read."""
         self.admin = AdminClient({**pipeline.stack.kafka.client(), "log_level": 0})
@@ -82,6 +87,10 @@ class Site:
         assert state is not None
         child = state.children.get(name)
         return child.process.find() if child and child.running else None
+
+    def is_healthy(self) -> bool:
+        """Whether `firstclick status` says so, by the machine's own clock."""
+        return status(self._settings).healthy
 
     def process(self, name: str) -> psutil.Process:
         """The process of this name; waits until there is one."""
@@ -197,14 +206,18 @@ def site(random: Random) -> Iterator[Site]:
         home = Path(tempfile.mkdtemp(prefix="firstclick-faults-"))
         exits.callback(shutil.rmtree, home)
         Home.open(home)
-        disks, no_disks = {}, ""
+        disks, stepping, lacking = {}, None, {}
         try:
             for name in SERVERS:
                 disks[name] = exits.enter_context(mounted(home / name))
         except NoDiskError as error:
-            no_disks = str(error)
+            lacking["disks"] = str(error)
+        try:
+            stepping = exits.enter_context(clock())
+        except NoClockError as error:
+            lacking["clock"] = str(error)
         settings = Settings.load().alone(home)
         exits.callback(stacks.down, home)
         started = stacks.start(settings, detach=False).stack
         pipeline = exits.enter_context(Pipeline(started, patience=PATIENCE))
-        yield Site(settings, pipeline, disks, no_disks, random)
+        yield Site(settings, pipeline, disks, stepping, lacking, random)
