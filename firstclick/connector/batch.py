@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, Message
 
-LONGEST_KEY = 2_600
+LONGEST_INDEXED_KEY = 2_600
 """Bytes. An entry of PostgreSQL's B-tree has 2,704 at most (BTMaxItemSize), of which a
-topic's name and the entry's head take some; so is an id's of the same length."""
+topic's name and the entry's head take some."""
 
 FIRST_TIME, LAST_TIME = -62_135_596_800_000, 253_402_300_799_999
 """0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z in milliseconds since 1970.
@@ -49,7 +49,8 @@ class TopicBatch:
     """What a batch changes in a topic's table."""
 
     latest: dict[bytes, Row] = field(default_factory=dict)
-    """The last message of each key; a tombstone where the payload is None."""
+    """The last message of each key, by its ``indexed_key``; a tombstone where the
+    payload is None."""
     keyless: list[Row] = field(default_factory=list)
     taken: int = 0
     """How many messages there were."""
@@ -107,9 +108,9 @@ def collapse(
         reached.last = message
         batch.taken += 1
         if key is not None:
-            if len(key) > LONGEST_KEY:
-                key = shortened(key)
             row = (key, payload, partition, offset, time)
+            if len(key) > LONGEST_INDEXED_KEY:
+                key = indexed_key(key)
             earlier = batch.latest.get(key)
             if earlier is None or is_newer(row[2:], earlier[2:]):
                 batch.latest[key] = row
@@ -148,12 +149,14 @@ def digest(message: Message) -> bytes:
     return hashed.digest()
 
 
-def shortened(key: bytes) -> bytes:
-    """Return what stands for a key that is too long to be indexed.
+def indexed_key(key: bytes) -> bytes:
+    """Return what the index on a table's keys has for a key.
 
-    That is the key's beginning and its SHA-256, LONGEST_KEY bytes in all. It is no
-    event's id, so the event is rejected as `key differs from …`, although they may be
-    equal; it can still be replaced and deleted by its key.
+    That is the key itself, and for one that is too long its SHA-256 and its beginning,
+    together a byte longer than any key that is indexed as it is. INDEXED_KEY in
+    firstclick.connector.tables says the same in SQL, and so does macro `indexed_key`.
     """
+    if len(key) <= LONGEST_INDEXED_KEY:
+        return key
     digest = hashlib.sha256(key).digest()
-    return key[: LONGEST_KEY - len(digest)] + digest
+    return digest + key[: LONGEST_INDEXED_KEY + 1 - len(digest)]

@@ -13,13 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from firstclick.cluster import TopicDescription
-from firstclick.connector.batch import (
-    LONGEST_KEY,
-    PartitionId,
-    digest,
-    shortened,
-    time_of,
-)
+from firstclick.connector.batch import PartitionId, digest, time_of
 from firstclick.connector.offsets import Offsets, StoredMessage, StoredOffset
 from firstclick.connector.source import Partitions, Source
 
@@ -188,7 +182,4 @@ class _Comparison:
         message = self._source.messages_at({at: stored.offset})[at]
         if message is None or message.offset() != stored.offset:
             return None
-        key = message.key()
-        if key is not None and len(key) > LONGEST_KEY:
-            key = shortened(key)
-        return (key, time_of(message)) == (stored.key, stored.time)
+        return (message.key(), time_of(message)) == (stored.key, stored.time)

@@ -19,6 +19,7 @@ from firstclick.connector.batch import (
     Row,
     TopicBatch,
     digest,
+    indexed_key,
     is_newer,
 )
 from firstclick.connector.binary import encode
@@ -35,14 +36,22 @@ select {maintenance}.serialise();
 set local lock_timeout to default
 """
 
+INDEXED_KEY = """
+case
+    when octet_length(event_key) <= 2600 then event_key
+    else sha256(event_key) || substr(event_key, 1, 2569)
+end
+"""
+"""As the index has it, letter by letter but for white space."""
+
 MICROSECONDS = """
 (extract(epoch from kafka_time) * 1000000)::bigint - 946684800000000
 """
 
 STORED = f"""
-select event_key, kafka_partition, kafka_offset, {MICROSECONDS}
+select {INDEXED_KEY}, kafka_partition, kafka_offset, {MICROSECONDS}
 from {{table}}
-where event_key = any(%b)
+where {INDEXED_KEY} = any(%b)
 """
 
 DELETED = f"""
@@ -88,10 +97,10 @@ inner join unnest(%b::int4[], %b::int8[]) as new (kafka_partition, kafka_offset)
 where event_key is null
 """
 
-DELETE = "delete from {table} where event_key = any(%b)"
+DELETE = f"delete from {{table}} where {INDEXED_KEY} = any(%b)"
 
-UPDATE = """
-update {table} as stored
+UPDATE = f"""
+update {{table}} as stored
 set
     payload = new.payload,
     kafka_partition = new.kafka_partition,
@@ -100,8 +109,8 @@ set
         + new.microseconds * interval '1 microsecond'
 from
     unnest(%b::bytea[], %b::bytea[], %b::int4[], %b::int8[], %b::int8[]) as new
-    (event_key, payload, kafka_partition, kafka_offset, microseconds)
-where stored.event_key = new.event_key
+    (indexed_key, payload, kafka_partition, kafka_offset, microseconds)
+where {INDEXED_KEY} = new.indexed_key
 """
 
 COPY = """
@@ -255,8 +264,9 @@ class Tables:
             rows = self._update(batch.latest, topic) if batch.latest else []
             gone = [row for row in rows if row[1] is None]
             if gone:
-                self._execute(DELETE, [[row[0] for row in gone]], topic)
-                self._remember(gone, topic, progress[topic])
+                keys = [indexed_key(row[0] or b"") for row in gone]
+                self._execute(DELETE, [keys], topic)
+                self._remember(keys, gone, topic, progress[topic])
                 rows = [row for row in rows if row[1] is not None]
             if batch.keyless:
                 rows += self._new_offsets(batch.keyless, topic)
@@ -290,7 +300,10 @@ class Tables:
             if key in known and not is_newer(row[2:], known[key]):
                 continue
             exists = key in stored and row[1] is not None
-            (changed if exists else others).append(row)
+            if exists:
+                changed.append((key, *row[1:]))
+            else:
+                others.append(row)
         if changed:
             columns = [list(column) for column in zip(*changed, strict=True)]
             self._execute(UPDATE, columns, topic)
@@ -303,7 +316,11 @@ class Tables:
         return {key: (partition, at, time) for key, partition, at, time in rows}
 
     def _remember(
-        self, tombstones: list[Row], topic: str, partitions: Mapping[int, Progress]
+        self,
+        keys: list[bytes],
+        tombstones: list[Row],
+        topic: str,
+        partitions: Mapping[int, Progress],
     ) -> None:
         """Keep the tombstones that an older message may come after.
 
@@ -321,7 +338,11 @@ class Tables:
             )
             for here in partitions
         }
-        kept = [(row[0], *row[2:]) for row in tombstones if row[4] >= reached[row[2]]]
+        kept = [
+            (key, *row[2:])
+            for key, row in zip(keys, tombstones, strict=True)
+            if row[4] >= reached[row[2]]
+        ]
         if kept:
             columns = [list(column) for column in zip(*kept, strict=True)]
             self._execute(REMEMBER_DELETIONS, [topic, *columns])

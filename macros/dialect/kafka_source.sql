@@ -7,7 +7,7 @@
 {#- Of messages without a key, which are few, each is one: their place alone needs an
     index. -#}
 {% macro postgres__kafka_source(topic) -%}
-    event_key bytea unique,
+    event_key bytea,
     payload bytea not null,
     kafka_partition integer not null,
     kafka_offset bigint not null,

@@ -81,7 +81,7 @@
 {% macro begin_kafka_table(definition, coming) %}
     {% set relation = definition.relation %}
     {% do run_query(create_kafka_table(relation, definition.sql)) %}
-    {% set alterations = alterations_of(relation, definition.sql) %}
+    {% set alterations = alterations_of(relation, definition.sql, definition.unique_on) %}
     {% do coming.alterations.update({relation: alterations.statements}) %}
     {% if alterations.added %}
         {% set columns = ['stored.*'] %}

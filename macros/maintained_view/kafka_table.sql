@@ -1,17 +1,20 @@
-{#- A table that the connector fills: the model's body is its columns. It is made
-    once and kept; what it holds came from Kafka and can't be computed again. -#}
+{#- A table that the connector fills: the model's body is its columns, and `unique_on` an
+    expression of which no two rows have the same value. It is made once and kept; what it
+    holds came from Kafka and can't be computed again. -#}
 {% materialization kafka_table, adapter='postgres' %}
     {% set target_relation = this.incorporate(type='table') %}
     {% if var('at_once', false) %}
         {{ return(leave_to_the_end(
-            {'relation': this.render(), 'kind': 'kafka_table', 'sql': sql})) }}
+            {'relation': this.render(), 'kind': 'kafka_table', 'sql': sql,
+                'unique_on': config.get('unique_on')})) }}
     {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main', auto_begin=True) %}
         {{ create_kafka_table(target_relation, sql) }}
     {% endcall %}
-    {% do run_all(alterations_of(target_relation, sql).statements) %}
+    {% do run_all(alterations_of(
+        target_relation.render(), sql, config.get('unique_on')).statements) %}
     {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}
     {% do persist_docs(target_relation, model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -29,9 +32,9 @@
 
 
 {#- What adds the columns that a table of an older version lacks, has those that are not
-    the connector's any more take nulls, and gives it the constraints that it has now.
-    Returns {statements, added: [columns]}. -#}
-{% macro alterations_of(relation, columns) %}
+    the connector's any more take nulls, and gives it the constraints and the unique index
+    that it has now. Returns {statements, added: [columns]}. -#}
+{% macro alterations_of(relation, columns, unique_on) %}
     {% do run_query('create temporary table probe (' ~ columns ~ ')') %}
     {% set wanted = columns_of_relation('pg_temp.probe') %}
     {% set required = run_query(
@@ -63,6 +66,11 @@
     {% for definition in constraints if definition not in held %}
         {% do statements.append('alter table ' ~ relation ~ ' add ' ~ definition) %}
     {% endfor %}
+    {% set index = relation[:-1] ~ '_key"' %}
+    {% if unique_on and not exists_relation(index) %}
+        {% do statements.append('create unique index ' ~ adapter.quote(name_of_relation(index))
+            ~ ' on ' ~ relation ~ ' ((' ~ unique_on ~ '))') %}
+    {% endif %}
     {% for name in stored if name not in wanted | map(attribute='name') | list %}
         {% do statements.append('alter table ' ~ relation ~ ' alter column ' ~ name ~ ' drop not null') %}
     {% endfor %}

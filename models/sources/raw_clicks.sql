@@ -1,1 +1,3 @@
+{{ config(unique_on=indexed_key('event_key')) }}
+
 {{ kafka_source('clicks') }}

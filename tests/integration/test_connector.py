@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 from firstclick.cluster import Cluster
-from firstclick.connector.batch import LONGEST_KEY, Progress
+from firstclick.connector.batch import LONGEST_INDEXED_KEY, Progress
 from firstclick.connector.source import Source
 from firstclick.stack import Stack
 
@@ -67,21 +67,23 @@ def test_any_bytes_are_a_payload_and_a_key(world: World) -> None:
             (b"a megabyte", random.randbytes(1_000_000)),
             (b"two", random.randbytes(2_000_000)),
             (b"null", b"null"),
-            (random.randbytes(LONGEST_KEY), b"as long as a key may be"),
+            (random.randbytes(LONGEST_INDEXED_KEY), b"as long as an index can hold"),
+            (random.randbytes(LONGEST_INDEXED_KEY + 1), b"longer by one"),
+            (random.randbytes(500_000), b"as long as a payload"),
         ],
     )
     world.assert_carried()
-    assert len(world.rows("clicks")) == 7
+    assert len(world.rows("clicks")) == 9
 
 
-def test_a_key_too_long_to_index_is_stored_shortened(world: World) -> None:
+def test_keys_too_long_to_index_are_told_apart_and_stored_whole(world: World) -> None:
     random = seeded()
     keys = [b"k" * 2_000 + random.randbytes(8_000) for _ in range(3)]
     world.start("connector")
     world.send("clicks", [(key, b"1") for key in keys])
     world.send("clicks", [(keys[0], b"2"), (keys[1], None)])
     world.assert_carried()
-    assert [len(row[2] or b"") for row in world.rows("clicks")] == [LONGEST_KEY] * 2
+    assert {row[2] for row in world.rows("clicks")} == {keys[0], keys[2]}
 
 
 def test_many_large_messages_fit_into_bounded_batches(world: World) -> None:

@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg import sql
 
-from firstclick.connector.batch import LONGEST_KEY, shortened
+from firstclick.connector.tables import INDEXED_KEY
 
 PATIENCE = 40.0
 """Seconds for a condition to come true."""
@@ -42,9 +42,9 @@ create table {schema}.raw_clicks (
     kafka_partition integer not null,
     kafka_offset bigint not null,
     kafka_time timestamptz not null,
-    primary key (kafka_partition, kafka_offset),
-    unique (event_key)
+    primary key (kafka_partition, kafka_offset)
 );
+create unique index on {schema}.raw_clicks (({indexed_key}));
 create table {schema}.raw_purchases (like {schema}.raw_clicks including all);
 create table {schema}.kafka_offsets (
     topic text,
@@ -178,7 +178,7 @@ class World:
         self._producer = self._new_producer()
 
     def create_tables(self) -> None:
-        self.execute(TABLES)
+        self.execute(TABLES, indexed_key=sql.SQL(INDEXED_KEY))
         for table in ("raw_clicks", "raw_purchases"):
             for event in ("insert", "update"):
                 self._create_trigger(table, event, "new", "new_rows", "note_written")
@@ -317,8 +317,6 @@ class World:
         """What the topic's table has to hold: each key's last message, by offset."""
         last: dict[object, Sent] = {}
         for partition, offset, key, payload in sorted(self.sent[topic]):
-            if key is not None and len(key) > LONGEST_KEY:
-                key = shortened(key)
             at = (partition, offset) if key is None else key
             last[at] = (partition, offset, key, payload)
         return sorted(row for row in last.values() if row[3] is not None)

@@ -4,11 +4,11 @@ import pytest
 from confluent_kafka import KafkaError, Message
 
 from firstclick.connector.batch import (
-    LONGEST_KEY,
+    LONGEST_INDEXED_KEY,
     PartitionError,
     Progress,
     collapse,
-    shortened,
+    indexed_key,
 )
 
 TOPICS = {"test.clicks": "clicks"}
@@ -60,7 +60,9 @@ def test_times_that_postgresql_cannot_hold_are_the_latest_it_is_given() -> None:
     assert batch.latest[b"b"][4] == year_10000 - 1_000
 
 
-def test_shortened_keys_are_of_one_length_and_differ() -> None:
-    keys = {shortened(b"k" * length) for length in range(LONGEST_KEY + 1, 2_800)}
-    assert len(keys) == 2_800 - LONGEST_KEY - 1
-    assert {len(key) for key in keys} == {LONGEST_KEY}
+def test_keys_too_long_to_be_indexed_are_indexed_by_what_no_other_key_is() -> None:
+    longest = LONGEST_INDEXED_KEY
+    assert indexed_key(b"k" * longest) == b"k" * longest
+    keys = {indexed_key(b"k" * length) for length in range(longest + 1, 2_800)}
+    assert len(keys) == 2_800 - longest - 1
+    assert {len(key) for key in keys} == {longest + 1}
