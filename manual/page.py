@@ -188,5 +188,8 @@ def _code(text: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, in which a cell is one line whatever lines its text has."""
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(
+        f"| {' | '.join(' '.join(cell.split()) for cell in line)} |" for line in lines
+    )

@@ -20,6 +20,12 @@ def test_the_page_is_what_the_code_says() -> None:
     assert PAGE.read_text() == render(), "write it anew: python -m manual"
 
 
+def test_a_row_of_a_table_is_one_line() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    assert len(rows) > 100
+    assert [line for line in rows if not line.endswith("|")] == []
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_message_has_a_cause_and_a_remedy(text: str) -> None:
     trouble = explained(text)
