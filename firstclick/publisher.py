@@ -22,10 +22,10 @@ from firstclick.worker import Backoff, Place, Stop, exclusive_session, main
 MOST_CHANGES = 2_000
 """Published in one round."""
 
-LOOK_SECONDS = 0.01
-"""From one look for changes to the next. A look takes 0.03 ms. A notification would
-come at once, but whoever may log in can fill the queue of notifications, and then
-every transaction that sends one fails."""
+LOOK_SECONDS = 0.05
+"""How long to wait before looking for changes again, when there were none. A
+notification would come at once, but whoever may log in can fill PostgreSQL's queue of
+notifications, and then every transaction that sends one fails."""
 
 WAIT_SECONDS = 1.0
 """Before a round, where no look found a change."""
