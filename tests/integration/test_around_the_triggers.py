@@ -26,8 +26,8 @@ def pipeline(stack: Stack) -> Iterator[Pipeline]:
 def some_events(pipeline: Pipeline, seed: int) -> None:
     generate(
         pipeline.stack.bootstrap_servers,
-        rate=50,
-        duration=2,
+        rate=5,
+        duration=0,
         mess=0.1,
         backfill_hours=0.1,
         seed=seed,

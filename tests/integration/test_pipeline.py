@@ -23,7 +23,7 @@ from generator import generate
 def pipeline(stack: Stack) -> Iterator[Pipeline]:
     """The session's stack, after an hour of a small shop."""
     generate(
-        stack.bootstrap_servers, rate=5, duration=2, mess=0.05, backfill_hours=1, seed=4
+        stack.bootstrap_servers, rate=1, duration=1, mess=0.05, backfill_hours=1, seed=4
     )
     pipeline = Pipeline(stack)
     yield pipeline
@@ -72,7 +72,7 @@ def test_an_hour_of_the_shop_is_what_plain_sql_makes_of_the_raw_tables(
     [(checkouts, attributed)] = pipeline.query(
         "select count(*), count(click_id) from checkouts"
     )
-    assert checkouts > 2000
+    assert checkouts > 400
     # More than of the hour alone, where other tests have sent dense clicks
     assert 0.5 < attributed / checkouts < 1
 
@@ -270,7 +270,7 @@ def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Pipeline) -> None:
                     reads += 1
         return reads
 
-    with ThreadPoolExecutor() as pool, pipeline.flowing(rate=100, mess=0.02):
+    with ThreadPoolExecutor() as pool, pipeline.flowing(rate=20, mess=0.02):
         reads = pool.submit(read)
         try:
             for command in (
@@ -296,7 +296,7 @@ def test_all_that_is_derived_can_be_made_anew_while_events_flow(
         "select relation, to_regclass(relation)::oid from firstclick_maintenance.models"
     )
     before = dict(pipeline.query(maintained))
-    with pipeline.flowing(rate=100, mess=0.02):
+    with pipeline.flowing(rate=20, mess=0.02):
         result = pipeline.dbt(
             *("build", "--vars", "rebuild: true"),
             *("--exclude-resource-type", "test", "unit_test"),

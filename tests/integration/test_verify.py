@@ -130,7 +130,7 @@ def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
 
 def test_a_pipeline_under_load_equals_its_messages(pipeline: Pipeline) -> None:
     home = str(pipeline.stack.home)
-    with pipeline.flowing(rate=300, mess=0.1):
+    with pipeline.flowing(rate=100, mess=0.1):
         results = [run("--json", FIRSTCLICK_HOME=home) for _ in range(3)]
     moments = set()
     for result in results:
