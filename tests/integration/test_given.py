@@ -1,8 +1,6 @@
 """A PostgreSQL that was given and can't hold the pipeline is refused."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from forked_dbt import run_dbt
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from worker_world import eventually
@@ -98,17 +97,15 @@ def test_dbt_refuses_a_database_in_another_encoding(
     encoded: tuple[str, str], tmp_path: Path
 ) -> None:
     encoding, url = encoded
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "run"],
-        cwd=PROJECT,
-        env={
+    done = run_dbt(
+        "run",
+        directory=PROJECT,
+        environment={
             **os.environ,
             **postgres_environment(url),
             "DBT_TARGET_PATH": str(tmp_path / "target"),
             "DBT_LOG_PATH": str(tmp_path / "logs"),
         },
-        capture_output=True,
-        text=True,
     )
     assert done.returncode != 0
     assert f"is encoded in {encoding}, expected UTF8" in done.stdout

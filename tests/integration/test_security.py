@@ -15,8 +15,11 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -64,8 +67,11 @@ class Site:
     """Where dbt writes when it is run by hand."""
     said: dict[str, str] = field(default_factory=dict)
     """What was printed, by command, and the command lines of all processes."""
+    _numbers: Iterator[int] = field(default_factory=count)
 
-    def firstclick(self, *arguments: str, **variables: str) -> int:
+    def firstclick(
+        self, *arguments: str, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
         return self.run(
             [str(Path(sys.executable).with_name("firstclick")), *arguments],
             {
@@ -77,7 +83,9 @@ class Site:
             | variables,
         )
 
-    def run(self, command: list[str], variables: Mapping[str, str]) -> int:
+    def run(
+        self, command: list[str], variables: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             command,
             env={**os.environ, **variables},
@@ -87,8 +95,8 @@ class Site:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.said[f"{len(self.said)} {command[1:]}"] = done.stdout
-        return done.returncode
+        self.said[f"{next(self._numbers)} {command[1:]}"] = done.stdout
+        return done
 
     @property
     def stack(self) -> Stack:
@@ -151,10 +159,9 @@ def site(
 ) -> Iterator[Site]:
     """One at which everything was done, some of it wrong."""
     scratch = tmp_path_factory.mktemp("scratch")
-    elsewhere = make_home()
     site = Site(make_home(), programs, scratch / "dbt")
     with watched(site):
-        assert site.firstclick("up", "--detach") == 0, site.said
+        assert site.firstclick("up", "--detach").returncode == 0, site.said
         stack = site.stack
         kafka = stack.kafka.environment()
         database = {
@@ -174,23 +181,30 @@ def site(
             site.firstclick("verify"),
             site.firstclick("up", "--detach"),
         ]
-        failed = [
-            site.run([*dbt, "show", "--inline", "select nothing"], database),
-            site.run([*dbt, "debug"], database | {"PGPORT": "1"}),
-            site.firstclick("expire", DATABASE_URL=unreachable),
-            site.firstclick("generate", **(kafka | {"KAFKA_SASL_PASSWORD": "x"})),
-            site.firstclick("backup", str(scratch / "backup")),
+        # All at once: some of them try for seconds
+        fail = [
+            partial(site.run, [*dbt, "show", "--inline", "select nothing"], database),
+            partial(site.run, [*dbt, "debug"], database | {"PGPORT": "1"}),
+            partial(site.firstclick, "expire", DATABASE_URL=unreachable),
+            partial(
+                site.firstclick, "generate", **kafka | {"KAFKA_SASL_PASSWORD": "x"}
+            ),
+            partial(site.firstclick, "backup", str(scratch / "backup")),
             *(
-                site.firstclick(
+                partial(
+                    site.firstclick,
                     *("up", "--detach", "--servers-only"),
-                    FIRSTCLICK_HOME=str(elsewhere),
+                    FIRSTCLICK_HOME=str(make_home()),
                     DATABASE_URL=url,
                     **kafka,
                 )
                 for url in (unreachable, spoilt)
             ),
         ]
-        assert (set(worked), 0 in failed) == ({0}, False), site.said
+        with ThreadPoolExecutor() as pool:
+            failed = [running.result() for running in map(pool.submit, fail)]
+        assert {done.returncode for done in worked} == {0}, site.said
+        assert 0 not in {done.returncode for done in failed}, site.said
         for name in ("connector", "publisher"):
             worker = Worker(name, kafka | {"DATABASE_URL": unreachable}, scratch / name)
             worker.says("trying again")
@@ -280,29 +294,35 @@ def test_an_event_goes_all_the_way_encrypted(site: Site) -> None:
         pipeline.close()
 
 
-@pytest.mark.parametrize(
-    ("security", "why"),
-    [
-        ({"protocol": "PLAINTEXT"}, ""),
-        ({"protocol": "SASL_PLAINTEXT"}, ""),
-        ({"protocol": "SSL"}, ""),
-        ({"ca": None}, "certificate verify failed"),
-        ({"ca": "other"}, "certificate verify failed"),
-        ({"password": "guess"}, "invalid credentials"),
-        ({"username": "node"}, "invalid credentials"),
-        ({"mechanism": "PLAIN"}, "Invalid username or password"),
-    ],
-)
+LACKING: list[tuple[dict[str, str | None], str]] = [
+    ({"protocol": "PLAINTEXT"}, ""),
+    ({"protocol": "SASL_PLAINTEXT"}, ""),
+    ({"protocol": "SSL"}, ""),
+    ({"ca": None}, "certificate verify failed"),
+    ({"ca": "other"}, "certificate verify failed"),
+    ({"password": "guess"}, "invalid credentials"),
+    ({"username": "node"}, "invalid credentials"),
+    ({"mechanism": "PLAIN"}, "Invalid username or password"),
+]
+
+
 def test_kafka_refuses_a_client_that_lacks_something(
-    site: Site, other_authority: str, security: dict[str, str | None], why: str
+    site: Site, other_authority: str
 ) -> None:
-    given = msgspec.structs.asdict(site.stack.kafka.security) | security
-    if given["ca"] == "other":
-        given["ca"] = other_authority
-    admin = Admin(Cluster(site.stack.bootstrap_servers, Security(**given)))
-    with pytest.raises(KafkaException) as raised:
-        admin.client.list_topics(timeout=5)
-    assert why in admin.reason(raised.value)
+    def refusal(security: dict[str, str | None]) -> str:
+        given = msgspec.structs.asdict(site.stack.kafka.security) | security
+        if given["ca"] == "other":
+            given["ca"] = other_authority
+        admin = Admin(Cluster(site.stack.bootstrap_servers, Security(**given)))
+        with pytest.raises(KafkaException) as raised:
+            admin.client.list_topics(timeout=5)
+        return admin.reason(raised.value)
+
+    # At once: each tries again for all of its time
+    with ThreadPoolExecutor(len(LACKING)) as pool:
+        refusals = pool.map(refusal, [security for security, _ in LACKING])
+        for (security, why), told in zip(LACKING, refusals, strict=True):
+            assert why in told, security
 
 
 def test_postgres_refuses_a_client_that_lacks_something(
@@ -336,17 +356,24 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     stack = site.stack
     given = stack.kafka.environment() | {"DATABASE_URL": stack.database_url}
-    for wrong, why in (
+
+    def said(wrong: dict[str, str]) -> str:
+        variables = given | wrong | {"FIRSTCLICK_HOME": str(make_home())}
+        done = site.firstclick("up", "--servers-only", "--detach", **variables)
+        assert done.returncode == 1
+        return done.stdout
+
+    wrongs = (
         ({"KAFKA_SASL_PASSWORD": "guess"}, "invalid credentials"),
         ({"KAFKA_SASL_PASSWORD": ""}, "KAFKA_SASL_PASSWORD is not set"),
         ({"KAFKA_SSL_CA": ""}, "certificate verify failed"),
         ({"KAFKA_SSL_CA": "/nowhere"}, "expected PEM, or a file of it"),
-    ):
-        variables = given | wrong | {"FIRSTCLICK_HOME": str(make_home())}
-        assert site.firstclick("up", "--servers-only", "--detach", **variables) == 1
-        (*_, said) = site.said.values()
-        (complaint,) = re.findall("^firstclick: .*", said, re.MULTILINE)
-        assert why in complaint and said.endswith(f"{complaint}\n")
+    )
+    with ThreadPoolExecutor() as pool:
+        texts = pool.map(said, [wrong for wrong, _ in wrongs])
+        for (_, why), text in zip(wrongs, texts, strict=True):
+            (complaint,) = re.findall("^firstclick: .*", text, re.MULTILINE)
+            assert why in complaint and text.endswith(f"{complaint}\n")
 
 
 def test_programs_without_tls_are_told(make_home: Callable[[], Path]) -> None:
