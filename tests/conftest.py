@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def _own_servers_alone() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def make_home() -> Iterator[Callable[[], Path]]:
-    """Makes homes; what still runs in them at the end of the session is stopped."""
+@contextmanager
+def _homes() -> Iterator[Callable[[], Path]]:
+    """Makes homes; what still runs in them at the end of the block is stopped."""
     homes: list[Path] = []
 
     def make() -> Path:
@@ -38,18 +39,33 @@ def make_home() -> Iterator[Callable[[], Path]]:
 
 
 @pytest.fixture(scope="session")
-def servers(make_home: Callable[[], Path]) -> Stack:
+def make_session_home() -> Iterator[Callable[[], Path]]:
+    """Makes homes for the whole session."""
+    with _homes() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_home() -> Iterator[Callable[[], Path]]:
+    """Makes homes that end with the file: also servers without work keep a core busy
+    for a tenth of the time."""
+    with _homes() as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def servers(make_session_home: Callable[[], Path]) -> Stack:
     """Kafka and PostgreSQL alone."""
-    settings = Settings.load().model_copy(update={"home": make_home()})
+    settings = Settings.load().model_copy(update={"home": make_session_home()})
     return stacks.start(settings, detach=False, servers_only=True).stack
 
 
 @pytest.fixture(scope="session")
-def stack(servers: Stack, make_home: Callable[[], Path]) -> Stack:
+def stack(servers: Stack, make_session_home: Callable[[], Path]) -> Stack:
     """All of it, on those servers: models deployed, connector and publisher running."""
     settings = Settings.load().model_copy(
         update={
-            "home": make_home(),
+            "home": make_session_home(),
             "database_url": servers.database_url,
             "kafka_bootstrap_servers": servers.bootstrap_servers,
             # Tests send what is older than anything that is kept

@@ -22,19 +22,19 @@ from generator import generate
 CHROMIUM = find_chromium()
 
 
-@pytest.fixture(scope="session")
-def shop(make_home: Callable[[], Path]) -> Stack:
-    settings = Settings.load().model_copy(update={"home": make_home()})
-    stack = stacks.start(settings, detach=False).stack
-    generate(
-        stack.bootstrap_servers,
-        rate=0.5,
-        duration=1,
-        mess=0.05,
-        backfill_hours=2,
-        seed=6,
-    )
-    return stack
+@pytest.fixture(scope="package")
+def shop(make_session_home: Callable[[], Path]) -> Iterator[Stack]:
+    settings = Settings.load().model_copy(update={"home": make_session_home()})
+    with stacks.up(settings) as started:
+        generate(
+            started.stack.bootstrap_servers,
+            rate=0.5,
+            duration=1,
+            mess=0.05,
+            backfill_hours=2,
+            seed=6,
+        )
+        yield started.stack
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def pipeline(shop: Stack) -> Iterator[Pipeline]:
     pipeline.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(shop: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The live page as a process."""
     with Site(shop, tmp_path_factory.mktemp("live") / "log") as site:
