@@ -193,12 +193,16 @@ class Source:
                 message = consumer.poll(max(0.0, deadline - time.monotonic()))
                 if message is None:
                     raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+                name, number = message.topic(), message.partition()
+                at = None if name is None else (self.topics[name], number or 0)
+                if at in found:
+                    # What follows, which may be damaged, was not asked for
+                    continue
                 error = message.error()
                 at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
-                if error is not None and not at_end:
+                if at is None or (error is not None and not at_end):
                     raise KafkaException(error)
-                at = (self.topics[message.topic() or ""], message.partition() or 0)
-                found.setdefault(at, None if at_end else message)
+                found[at] = None if at_end else message
         return found
 
     def assign(self, progress: Mapping[str, Mapping[int, Progress]]) -> None:
