@@ -5,6 +5,7 @@ whatever is there.
 """
 
 import contextlib
+import errno
 import os
 import pwd
 import subprocess
@@ -109,12 +110,20 @@ class Site:
         assert self.secret.read_text() == SECRET
         assert self.secret.with_name("data").is_dir()
         for file in self.directory.rglob("*"):
-            if (
-                file.is_file()
-                and not file.is_symlink()
-                and not os.path.samefile(file, self.secret)
-            ):
-                assert SECRET.encode() not in file.read_bytes(), file
+            try:
+                if file.is_file():
+                    with open(file, "rb", opener=_itself) as opened:
+                        if not os.path.samestat(os.fstat(opened.fileno()), status):
+                            assert SECRET.encode() not in opened.read(), file
+            except OSError as error:
+                # Since it was listed it has gone, or become a link
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    raise
+
+
+def _itself(path: str, flags: int) -> int:
+    """Open a file, and not what a link leads to."""
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 @pytest.fixture
