@@ -162,7 +162,7 @@ class Pipeline:
     def dbt(
         self, *arguments: str, project: Path = PROJECT
     ) -> subprocess.CompletedProcess[str]:
-        """Run dbt on the pipeline; its target folder is its own."""
+        """Run dbt on the pipeline; the target folder is the project's and its own."""
         return run_dbt(
             *arguments,
             directory=project,
@@ -170,7 +170,7 @@ class Pipeline:
                 **os.environ,
                 **postgres_environment(self.stack.database_url),
                 "FIRSTCLICK_SCHEMA": self.stack.schema_name,
-                "DBT_TARGET_PATH": str(self.stack.home / "target"),
+                "DBT_TARGET_PATH": str(self.stack.home / "target" / project.name),
                 "DBT_LOG_PATH": str(self.stack.home / "logs"),
             },
         )
