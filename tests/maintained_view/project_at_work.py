@@ -63,6 +63,9 @@ class ProjectAtWork:
                 **os.environ,
                 **postgres_environment(self.database_url),
                 "FIRSTCLICK_SCHEMA": self.schema,
+                # No test reads them
+                "DBT_WRITE_JSON": "false",
+                "DBT_LOG_LEVEL_FILE": "none",
                 **environment,
             },
         )
