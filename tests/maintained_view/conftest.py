@@ -1,8 +1,8 @@
-"""A deployed project for the tests of a module, another for those that edit it."""
+"""A project for each test, in a database of its own: most are copies of one."""
 
 import sys
 from collections.abc import Callable, Iterator
-from itertools import count
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from psycopg.conninfo import make_conninfo
 from firstclick.home import Home
 from firstclick.stack import Stack
 
+MakeProject = Callable[..., AbstractContextManager[ProjectAtWork]]
+
 SALES = """
 insert into shops values (1, 'north'), (2, 'south');
 insert into sales
@@ -26,50 +28,72 @@ insert into returns select n, n * 2, 1 from generate_series(1, 50) as n;
 
 
 @pytest.fixture(scope="session")
-def make_project(
-    servers: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], ProjectAtWork]:
-    numbers = count(1)
-
-    def make() -> ProjectAtWork:
-        directory: Path = tmp_path_factory.mktemp("project")
-        name = f"maintained_{next(numbers)}"
-        return ProjectAtWork(directory, servers.database_url, name)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def deployed(make_project: Callable[[], ProjectAtWork]) -> Iterator[ProjectAtWork]:
-    """Deployed as it stands, while its tables were empty."""
-    project = make_project()
-    project.run()
-    yield project
-
-
-@pytest.fixture
-def project(make_project: Callable[[], ProjectAtWork]) -> ProjectAtWork:
-    """A test's own, not deployed yet."""
-    return make_project()
-
-
-@pytest.fixture
-def filled(project: ProjectAtWork) -> ProjectAtWork:
-    """Deployed, with rows in its tables."""
-    project.run()
-    with project.connect() as connection:
-        connection.execute(SALES)
-    return project
-
-
-@pytest.fixture(scope="session")
 def superuser(servers: Stack) -> str:
-    """The URL of the same database for its superuser."""
+    """The URL of the servers' database for its superuser."""
     return make_conninfo(
         servers.database_url,
         user="postgres",
         password=Home(servers.home).password("superuser"),
     )
+
+
+@pytest.fixture(scope="session")
+def make_project(
+    servers: Stack, superuser: str, tmp_path_factory: pytest.TempPathFactory
+) -> MakeProject:
+    """Makes projects, one at a time in the database `maintained`, which is dropped.
+
+    The name stays the same, as what is deployed names its database.
+    """
+    url = make_conninfo(servers.database_url, dbname="maintained")
+
+    @contextmanager
+    def make(template: str = "template1") -> Iterator[ProjectAtWork]:
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute(
+                "create database maintained owner firstclick"
+                f" template {template}".encode()
+            )
+            try:
+                yield ProjectAtWork(tmp_path_factory.mktemp("project"), url)
+            finally:
+                connection.execute("drop database maintained with (force)")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def template(make_project: MakeProject, superuser: str) -> str:
+    """A database in which the project was deployed while its tables were empty."""
+    with make_project() as project:
+        project.make_tables()
+        project.run()
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute("create database deployed template maintained")
+    return "deployed"
+
+
+@pytest.fixture
+def project(make_project: MakeProject) -> Iterator[ProjectAtWork]:
+    """Not deployed yet."""
+    with make_project() as project:
+        project.make_tables()
+        yield project
+
+
+@pytest.fixture
+def deployed(make_project: MakeProject, template: str) -> Iterator[ProjectAtWork]:
+    """Deployed as it stands."""
+    with make_project(template) as project:
+        yield project
+
+
+@pytest.fixture
+def filled(deployed: ProjectAtWork) -> ProjectAtWork:
+    """Deployed, with rows in its tables since."""
+    with deployed.connect() as connection:
+        connection.execute(SALES)
+    return deployed
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from forked_dbt import run_dbt
+from psycopg.conninfo import conninfo_to_dict
 
 from firstclick.database import postgres_environment
 from firstclick.deploy import PROJECT
@@ -34,13 +35,20 @@ class ProjectAtWork:
 
     directory: Path
     database_url: str
-    schema: str
+    schema: str = "maintained"
 
     def __post_init__(self) -> None:
         source = Path(__file__).parent / "project"
         shutil.copytree(source, self.directory, dirs_exist_ok=True)
         shutil.copytree(PROJECT / "macros", self.directory / "macros")
         shutil.copy(PROJECT / "profiles.yml", self.directory)
+
+    @property
+    def database(self) -> str:
+        return str(conninfo_to_dict(self.database_url)["dbname"])
+
+    def make_tables(self) -> None:
+        """What the models read, still without rows."""
         with self.connect() as connection:
             connection.execute(f"create schema {self.schema}".encode())
             connection.execute(TABLES)

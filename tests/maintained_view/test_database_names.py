@@ -28,7 +28,8 @@ def test_models_are_deployed_in_a_database_of_any_name(
     address, _, options = servers.database_url.partition("?")
     url = f"{address.rpartition('/')[0]}/{quote(name, safe='')}?{options}"
     assert conninfo_to_dict(role_url(url, "a", "b"))["dbname"] == name
-    project = ProjectAtWork(tmp_path, url, "maintained")
+    project = ProjectAtWork(tmp_path, url)
+    project.make_tables()
     project.run()
     with project.connect() as connection:
         connection.execute(SALES)

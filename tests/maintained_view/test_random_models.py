@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
+from conftest import MakeProject
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
-from project_at_work import ProjectAtWork
 from test_deltas import Shopkeeper
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
@@ -294,36 +294,35 @@ def projects(draw: st.DrawFn) -> Models:
     transactions=st.integers(1, 40),
 )
 def test_any_models_equal_their_sql_after_any_transactions(
-    make_project: Callable[[], ProjectAtWork],
+    make_project: MakeProject,
     models: Models,
     random: Random,
     transactions: int,
 ) -> None:
     note(f"FIRSTCLICK_TEST_SEED={SEED}")
-    project = make_project()
-    for file in (project.directory / "models").glob("*.sql"):
-        file.unlink()
-    for name, text in models.items():
-        note(f"{name}:\n{text}")
-        (project.directory / "models" / f"{name}.sql").write_text(text)
-    keeper = Shopkeeper(0)
-    keeper.random = random
-    with project.connect() as connection:
-        for number in range(transactions):
-            if number == transactions // 4:
-                # By then there may be rows to begin with
-                project.run()
-            if number == transactions // 2:
-                # All of them anew, each from what others will only be; no reader of
-                # ours is to be waited for
+    with make_project() as project:
+        project.make_tables()
+        for file in (project.directory / "models").glob("*.sql"):
+            file.unlink()
+        for name, text in models.items():
+            note(f"{name}:\n{text}")
+            (project.directory / "models" / f"{name}.sql").write_text(text)
+        keeper = Shopkeeper(0)
+        keeper.random = random
+        with project.connect() as connection:
+            for number in range(transactions):
+                if number == transactions // 4:
+                    # By then there may be rows to begin with
+                    project.run()
+                if number == transactions // 2:
+                    # All of them anew, each from what others will only be; no reader of
+                    # ours is to be waited for
+                    connection.commit()
+                    project.run("--full-refresh", "--vars", "at_once: true")
+                for _ in range(random.choice([1, 1, 2])):
+                    statement, parameters = keeper.statement()
+                    note(f"{number}: {statement} {parameters}")
+                    connection.execute(statement.encode(), parameters or None)
                 connection.commit()
-                project.run("--full-refresh", "--vars", "at_once: true")
-            for _ in range(random.choice([1, 1, 2])):
-                statement, parameters = keeper.statement()
-                note(f"{number}: {statement} {parameters}")
-                connection.execute(statement.encode(), parameters or None)
-            connection.commit()
-            if number >= transactions // 4:
-                assert project.differences(connection) == {}
-        schemas = f"{project.schema}, {project.schema}_maintenance"
-        connection.execute(f"drop schema {schemas} cascade".encode())
+                if number >= transactions // 4:
+                    assert project.differences(connection) == {}

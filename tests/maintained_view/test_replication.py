@@ -60,7 +60,9 @@ def superuser_of(stack: Stack, **parameters: str) -> str:
 
 @pytest.fixture
 def project(replicating: Stack, tmp_path: Path) -> ProjectAtWork:
-    return ProjectAtWork(tmp_path, replicating.database_url, "replicated")
+    project = ProjectAtWork(tmp_path, replicating.database_url, "replicated")
+    project.make_tables()
+    return project
 
 
 def test_models_follow_a_subscription(

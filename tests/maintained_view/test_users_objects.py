@@ -8,6 +8,8 @@ from project_at_work import ProjectAtWork
 
 HUNG: LiteralString = """
 create schema {schema}_mine;
+-- Roles stay where a database goes
+drop role if exists {schema}_analyst;
 create role {schema}_analyst;
 
 -- A view over a catalogue, which may not be locked
@@ -221,7 +223,9 @@ def test_a_view_of_another_role_is_refused_by_name(
     filled: ProjectAtWork, superuser: str
 ) -> None:
     options = f"-c search_path={filled.schema}"
-    with psycopg.connect(superuser, options=options) as connection:
+    with psycopg.connect(
+        superuser, dbname=filled.database, options=options
+    ) as connection:
         connection.execute("create view theirs as select * from sale_details")
     before = seen(filled)
     edit(filled)
