@@ -10,11 +10,10 @@ from project_at_work import ProjectAtWork
 CONFIG = """
 seeds:
   maintained:
-    wares:
-      +keys: [ware_id]
-      +column_types: {ware_id: text, name: text, price: 'PRICE'}
-      +checks:
-        price: {expected: a decimal from 0, condition: 0 <= price and price < 'Inf'}
+    +keys: [ware_id]
+    +column_types: {ware_id: text, name: text, price: 'PRICE'}
+    +checks:
+      price: {expected: a decimal from 0, condition: 0 <= price and price < 'Inf'}
 """
 
 MODELS = {
@@ -79,12 +78,12 @@ class Shop:
         with self.project.connect() as connection:
             connection.execute(statement.encode())
 
-    def wares(self) -> dict[str, tuple[Any, ...]]:
+    def wares(self, seed: str = "wares") -> dict[str, tuple[Any, ...]]:
         with self.project.connect() as connection:
             return {
                 ware: (name, None if price is None else str(price))
                 for ware, name, price in connection.execute(
-                    "select ware_id, name, price from wares order by 1"
+                    f"select ware_id, name, price from {seed} order by 1".encode()
                 )
             }
 
@@ -123,22 +122,28 @@ def test_a_row_of_the_file_that_was_changed_or_deleted_comes_back(shop: Shop) ->
     assert shop.wares() == OF_FILE
 
 
-@pytest.mark.parametrize(
-    "away",
-    [
-        "delete from wares where ware_id = 'w1'",
-        "truncate wares",
-        "update wares set ware_id = 'other' where ware_id = 'w1'",
-    ],
-)
-def test_a_row_in_the_place_of_a_seeds_is_not_the_seeds(shop: Shop, away: str) -> None:
+def test_a_row_in_the_place_of_a_seeds_is_not_the_seeds(shop: Shop) -> None:
     shop.deploy()
-    shop.run(away)
-    shop.run("insert into wares values ('w1', 'crown', 9)")
-    assert "line 2 (w1)" in shop.deploy()
-    assert shop.wares()["w1"] == ("crown", "9")
-    shop.deploy(FILE.replace("w1,hat,1.5\n", ""))
-    assert shop.wares()["w1"] == ("crown", "9")
+    for number, aways in enumerate(
+        [
+            [
+                "delete from wares where ware_id = 'w1'",
+                "update wares set ware_id = 'other' where ware_id = 'w2'",
+            ],
+            ["truncate wares"],
+        ]
+    ):
+        for away in aways:
+            shop.run(away)
+        theirs = {"w1": ("crown", str(number)), "w2": ("cap", str(number))}
+        for ware, (name, price) in theirs.items():
+            shop.run(f"insert into wares values ('{ware}', '{name}', {price})")
+        printed = shop.deploy()
+        assert "2 rows have the key of a row that did not come from a seed" in printed
+        assert "line 2 (w1), line 3 (w2)" in printed
+        assert {ware: shop.wares()[ware] for ware in theirs} == theirs
+        shop.deploy("ware_id,name,price\nw3,hat,300\n")
+        assert {ware: shop.wares()[ware] for ware in theirs} == theirs
 
 
 def test_of_a_version_without_a_record_what_equals_the_file_is_the_seeds(
@@ -193,13 +198,7 @@ def test_a_column_type_that_changed_is_applied_to_all_that_reads_it(shop: Shop) 
     assert ": name is hat, expected date: correct it" in printed
 
 
-WRONG: dict[str, tuple[str | bytes, str]] = {
-    "semicolons": (
-        FILE.replace(",", ";"),
-        "line 1: no column ware_id, expected it in the header, with columns separated"
-        " by ,: the header is 'ware_id;name;price'",
-    ),
-    "tabs": (FILE.replace(",", "\t"), "line 1: no column ware_id"),
+NOT_UTF_8: dict[str, tuple[bytes, str]] = {
     "latin-1": (
         FILE.replace("sock", "bäret").encode("latin-1"),
         "line 3, ware_id 'w2': not in UTF-8, expected all of the file in it",
@@ -213,6 +212,15 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
         "line 3, ware_id 'w�': not in UTF-8",
     ),
     "utf-16": (FILE.encode("utf-16"), "line 1: not in UTF-8"),
+}
+
+WRONG: dict[str, tuple[str, str]] = {
+    "semicolons": (
+        FILE.replace(",", ";"),
+        "line 1: no column ware_id, expected it in the header, with columns separated"
+        " by ,: the header is 'ware_id;name;price'",
+    ),
+    "tabs": (FILE.replace(",", "\t"), "line 1: no column ware_id"),
     "a decimal comma": (
         FILE.replace("sock,2", 'sock,"1.299,00"'),
         "line 3, ware_id 'w2': price is '1.299,00', expected numeric",
@@ -269,15 +277,27 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
 def test_a_file_that_is_none_changes_nothing_and_one_line_says_where(
     shop: Shop,
 ) -> None:
+    # A seed for each, of which one run tells; a file that can't be read ends the run
+    files = {name: shop.file.with_stem(f"wares_{n}") for n, name in enumerate(WRONG)}
+    for file in files.values():
+        file.write_text(FILE)
     shop.deploy()
-    for name, (file, complaint) in WRONG.items():
-        code, printed = shop.dbt(file)
-        assert code != 0, name
-        printed = printed[-900:]
-        assert f"seeds/wares.csv, {complaint}" in printed or (
-            f"seeds/wares.csv {complaint}" in printed
+    for name, file in files.items():
+        file.write_text(WRONG[name][0])
+    code, printed = shop.dbt(FILE)
+    assert code != 0
+    for name, file in files.items():
+        place, complaint = f"seeds/{file.name}", WRONG[name][1]
+        assert (
+            f"{place}, {complaint}" in printed or f"{place} {complaint}" in printed
         ), f"{name}: {printed}"
-        assert shop.wares() == OF_FILE
+        assert shop.wares(file.stem) == OF_FILE, name
+        file.write_text(FILE)
+    for name, (content, complaint) in NOT_UTF_8.items():
+        code, printed = shop.dbt(content)
+        assert code != 0, name
+        assert f"seeds/wares.csv, {complaint}" in printed, f"{name}: {printed}"
+        assert shop.wares() == OF_FILE, name
 
 
 def test_blank_lines_a_byte_order_mark_and_line_ends_of_windows_are_no_error(
