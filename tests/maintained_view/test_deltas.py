@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 from typing import Any
 
 import psycopg
@@ -280,7 +281,7 @@ def test_a_writer_waits_for_the_one_before_it(deployed: ProjectAtWork) -> None:
         first.execute("insert into sales values (1000, 1, 'hat', 10, now())")
         second.start()
         while second.is_alive() and not waits():
-            pass
+            time.sleep(0.01)
         first.commit()
         second.join()
         watcher.rollback()

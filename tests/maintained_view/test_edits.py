@@ -1,6 +1,7 @@
 """Deploying again changes what was edited, and nothing else, while readers read."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -216,7 +217,7 @@ def test_readers_read_while_all_is_computed(filled: ProjectAtWork) -> None:
                     " and not granted"
                 ).fetchall()
             ):
-                pass
+                time.sleep(0.01)
             assert not deploying.done(), deploying.result().stdout
             names = watcher.execute(
                 "select string_agg(oid::regclass::text, ', ') from pg_class where"
