@@ -123,6 +123,8 @@ def test_a_row_of_the_file_that_was_changed_or_deleted_comes_back(shop: Shop) ->
 
 
 def test_a_row_in_the_place_of_a_seeds_is_not_the_seeds(shop: Shop) -> None:
+    unread = shop.file.with_stem("unread")
+    unread.write_text(FILE)
     shop.deploy()
     for away, theirs, places, others in (
         (
@@ -143,6 +145,11 @@ def test_a_row_in_the_place_of_a_seeds_is_not_the_seeds(shop: Shop) -> None:
         assert theirs.items() <= shop.wares().items()
         shop.deploy(others)
         assert theirs.items() <= shop.wares().items()
+    # Of a seed that no model reads, nothing deletes the rows before a truncate
+    shop.run("truncate unread; insert into unread values ('w3', 'cap', 7)")
+    unread.write_text("ware_id,name,price\n")
+    shop.deploy()
+    assert shop.wares("unread") == {"w3": ("cap", "7")}
 
 
 def test_of_a_version_without_a_record_what_equals_the_file_is_the_seeds(
