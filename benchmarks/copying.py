@@ -57,8 +57,11 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
         writer = _Writer(connection, stage)
         stream = batches()
         say(f"{held * MOST_MESSAGES:,} events to begin with")
-        for batch in islice(stream, held):
+        for number, batch in enumerate(islice(stream, held), 1):
             writer.pipeline(batch)
+            # As the connector does, when there are twice as many
+            if number.bit_count() == 1:
+                writer.forget_plans()
         say(f"{rounds} batches of {MOST_MESSAGES:,} events, both ways")
         ways: list[tuple[str, Callable[[dict[str, list[Row]]], float]]] = [
             ("bare", writer.bare),
@@ -133,6 +136,10 @@ class _Writer:
         seconds = time.perf_counter() - start
         self._offsets = {topic: rows[-1][3] + 1 for topic, rows in batch.items()}
         return seconds
+
+    def forget_plans(self) -> None:
+        """Have what follows planned for the tables as they are."""
+        self._tables.forget_plans()
 
     def bare(self, batch: dict[str, list[Row]]) -> float:
         start = time.perf_counter()

@@ -251,7 +251,12 @@ class Tables:
             raise Fenced
 
     def forget_plans(self) -> None:
-        """Have the triggers' statements planned anew, for the tables as they are."""
+        """Have the triggers' statements planned again, for the tables as they are now.
+
+        Autovacuum analyzes a new table within some ten seconds; until then PostgreSQL
+        would plan without knowing anything of what it holds.
+        """
+        self.connection.execute(self.sql("select {maintenance}.analyze_tables()"))
         self.connection.execute("discard plans")
 
     def write(

@@ -9,7 +9,7 @@
 {% macro postgres__prepare_workers() %}
 {% set maintenance = maintenance_schema() %}
 {% for worker, functions in {
-    'connector': ['alone(text)', 'serialise()'],
+    'connector': ['alone(text)', 'analyze_tables()', 'serialise()'],
     'publisher': ['alone(text)'],
     'expire': ['serialise()'],
 }.items() %}

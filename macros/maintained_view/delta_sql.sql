@@ -46,27 +46,16 @@
 {% endmacro %}
 
 
-{#- The keys as the unique index has them. Groups, and rows with one key, may be named by
-    texts of any length, of which a B-tree can't hold one of more than 2,700 bytes: it
-    holds their hashes. -#}
+{#- The keys as the unique index has them. Groups may be named by texts of any length,
+    of which an index can't hold one of more than 2,700 bytes: it holds their hashes. -#}
 {% macro indexed_keys(definition, columns) %}
     {%- set keys = definition.config['keys'] -%}
     {%- for column in columns if column.name in keys -%}
         {{- maintenance_schema() ~ '.digest(' ~ column.name ~ ')'
-            if (definition.kind == 'accumulate' or keys | length == 1)
-                and text_columns(columns, [column.name])
+            if definition.kind == 'accumulate' and text_columns(columns, [column.name])
             else column.name -}}
         {{- ', ' if not loop.last -}}
     {%- endfor -%}
-{% endmacro %}
-
-
-{#- The key by which rows are looked up in an index of its own, as the unique one has its
-    hash; none where the unique one serves. -#}
-{% macro key_looked_up(definition, columns) %}
-    {%- set keys = definition.config['keys'] -%}
-    {{- return(keys[0] if definition.kind in ['map', 'recompute']
-        and keys | length == 1 and text_columns(columns, keys)) -}}
 {% endmacro %}
 
 

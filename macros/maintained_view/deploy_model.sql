@@ -193,45 +193,36 @@
         {% if run_query('select exists (select from ' ~ relation ~ ') as it').rows[0]['it'] %}
             {% do run_query('analyze ' ~ relation) %}
         {% else %}
-            {% do run_query(expect_rows(relation, key_looked_up(definition, columns))) %}
+            {% do run_query(expect_rows(relation)) %}
         {% endif %}
     {% endif %}
 {% endmacro %}
 
 
 {#- Has the planner take a table for a large one as soon as it has any rows, until it is
-    analyzed for the first time: of two indexes it would else choose any. The unique index
-    doesn't tell it that each row has another `key`, where it has its hash. -#}
-{% macro expect_rows(relation, key) %}
-    select
-        pg_restore_relation_stats(
-            'schemaname', nspname::text, 'relname', relname::text,
-            'relpages', 1, 'reltuples', 100000::real
-        )
-        {%- if key %},
-        pg_restore_attribute_stats(
-            'schemaname', nspname::text, 'relname', relname::text,
-            'attname', '{{ key }}', 'inherited', false,
-            'null_frac', 0::real, 'avg_width', 37, 'n_distinct', -1::real
-        )
-        {%- endif %}
+    analyzed for the first time: of two indexes it would else choose any. -#}
+{% macro expect_rows(relation) %}
+    select pg_restore_relation_stats(
+        'schemaname', nspname::text, 'relname', relname::text,
+        'relpages', 1, 'reltuples', 100000::real
+    )
     from pg_class
     inner join pg_namespace on pg_namespace.oid = relnamespace
     where pg_class.oid = '{{ relation }}'::regclass
 {% endmacro %}
 
 
-{#- Makes the indexes of the keys and those of the config where they are missing. Returns the statements that drop what is not in the config any more. -#}
+{#- Makes the unique index of the keys and the indexes of the config where they are
+    missing. Returns the statements that drop what is not in the config any more. -#}
 {% macro create_indexes_of(relation, definition, columns) %}
     {% set name = name_of_relation(relation) %}
     {% set wanted = {} %}
-    {% set keys = indexed_keys(definition, columns) %}
     {% do wanted.update({
-        name ~ '_key_' ~ local_md5(keys)[:8]:
-            'create unique index if not exists %I on %s (' ~ keys ~ ') nulls not distinct'
-    }) if keys %}
-    {% set key = key_looked_up(definition, columns) %}
-    {% for index in definition.config.indexes + (['using hash (' ~ key ~ ')'] if key else []) %}
+        name ~ '_key_' ~ local_md5(definition.config['keys'] | string)[:8]:
+            'create unique index if not exists %I on %s ('
+                ~ indexed_keys(definition, columns) ~ ') nulls not distinct'
+    }) if definition.config['keys'] %}
+    {% for index in definition.config.indexes %}
         {% do wanted.update({
             name ~ '_' ~ local_md5(index)[:8]:
                 'create index if not exists %I on %s ' ~ index

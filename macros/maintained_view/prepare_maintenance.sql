@@ -28,6 +28,27 @@ language sql {{ as_owner() }} as $$
 $$;
 {{ for_the_owner(maintenance ~ '.serialise') }};
 
+-- Has the planner know what the models' tables and those that they read hold by now.
+-- One that somebody is at, autovacuum perhaps, is left alone.
+create or replace function {{ maintenance }}.analyze_tables() returns void
+language plpgsql {{ as_owner() }} as $$
+declare
+    name text;
+begin
+    for name in
+        select relation from {{ maintenance }}.models
+        union
+        select parent from {{ maintenance }}.models
+        cross join jsonb_array_elements_text(parents) as parent
+    loop
+        if (select relkind = 'r' from pg_class where oid = to_regclass(name)) then
+            execute format('analyze (skip_locked) %s', name);
+        end if;
+    end loop;
+end
+$$;
+{{ for_the_owner(maintenance ~ '.analyze_tables') }};
+
 -- Whether the session is its worker's only one: true for the first that asks, until
 -- it ends.
 create or replace function {{ maintenance }}.alone(worker text) returns boolean

@@ -6,7 +6,7 @@
         indexed_on=[
             '(' ~ indexed_text('user_id') ~ ', purchase_time)',
             '(' ~ indexed_text('product_id') ~ ')',
-            'using hash (purchase_id)',
+            '(purchase_id)',
             '(purchase_time)',
             '(kafka_time) where reason is not null',
         ],

@@ -84,6 +84,8 @@ def events(now: datetime) -> Iterator[Send]:
         )
     yield click("deep", TEXTS[0], now)._replace(value=DEEP)
     yield click("huge", TEXTS[0], now, key=b"k" * 1_000_000)
+    yield click("c" * 100_000, TEXTS[0], now)
+    yield purchase("p" * 2_601, TEXTS[0], TEXTS[0], now)
 
 
 def test_each_text_is_stored_as_it_was_sent(pipeline: Pipeline) -> None:
@@ -113,9 +115,14 @@ def test_each_is_published_as_it_was_sent(pipeline: Pipeline) -> None:
 def test_what_is_deep_or_huge_is_one_message_like_others(pipeline: Pipeline) -> None:
     assert pipeline.differences() == {}
     reasons = pipeline.query(
-        "select reason from rejected_events where event_key like 'kkkk%'"
+        "select left(event_key, 4), reason from rejected_events"
+        " where event_key ~ '^(kkkk|cccc|pppp)' order by 1"
     )
-    assert reasons == [("key differs from click_id",)]
+    assert reasons == [
+        ("kkkk", "key differs from click_id"),
+        ("pppp", "purchase_id is longer than 2600 bytes"),
+    ]
+    assert pipeline.query("select 1 from stg_clicks where length(click_id) = 100000")
 
 
 @pytest.mark.parametrize("command", ["status", "verify"])

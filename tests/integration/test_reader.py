@@ -68,6 +68,7 @@ FORBIDDEN = [
     "select * from firstclick.checkouts_changes",
     "select * from firstclick_maintenance.models",
     "select firstclick_maintenance.serialise()",
+    "select firstclick_maintenance.analyze_tables()",
     "insert into firstclick.checkouts (purchase_id) values ('x')",
     "update firstclick.checkouts set profit = 0",
     "delete from firstclick.checkouts",

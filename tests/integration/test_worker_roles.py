@@ -198,7 +198,7 @@ def test_a_worker_calls_no_function_that_works_as_the_owner_but_its_own(
         .fetchall()
     )
     assert {name for (name,) in callable_} == {
-        "connector": {"alone", "serialise"},
+        "connector": {"alone", "analyze_tables", "serialise"},
         "publisher": {"alone"},
         "expire": {"serialise"},
     }[worker]

@@ -36,6 +36,8 @@ $$;
 create function {maintenance}.alone(worker text) returns boolean language sql as $$
     select pg_try_advisory_lock(hashtextextended({name} || worker, 0))
 $$;
+create function {maintenance}.analyze_tables() returns void
+language sql as 'select';
 create table {schema}.raw_clicks (
     event_key bytea,
     payload bytea not null,
