@@ -28,7 +28,9 @@ valued as (
 checked as (
     select
         *,
-        {{ rejection_reason(fields, time='purchase_time', is_indexed=true) | indent(8) }} as reason
+        {{
+            rejection_reason(fields, time='purchase_time', is_indexed=true) | indent(8)
+        }} as reason
     from valued
     {{ computed_once() }}
 )
