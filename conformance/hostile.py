@@ -15,6 +15,7 @@ from conformance.engines import Engine
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.malformed import malformed
 from conformance.pipeline import Send
+from firstclick.connector.batch import LONGEST_INDEXED_KEY
 
 MINUTE = 60_000
 WINDOW = 10 * MINUTE
@@ -333,7 +334,7 @@ def _texts(then: datetime) -> Iterator[Step]:
         purchase("long unknown", "ß" * 100_000, "hostile 0", then),
         *(
             event
-            for length in (1_024, 1_025, 2_600)
+            for length in (1_024, 1_025, LONGEST_INDEXED_KEY)
             for name in ["".join(Random(length).choices(hexdigits, k=length))]
             for event in (
                 click(name, name, then),
@@ -344,7 +345,7 @@ def _texts(then: datetime) -> Iterator[Step]:
         ),
         *(
             click("".join(Random(length).choices(hexdigits, k=length)), "long", then)
-            for length in (2_601, 2_705, 100_000)
+            for length in (LONGEST_INDEXED_KEY + 1, 2_705, 100_000)
         ),
     ]
     yield Step("long texts", long)

@@ -13,6 +13,7 @@ from psycopg.errors import LockNotAvailable
 from firstclick.connector.batch import (
     FIRST_TIME,
     LAST_TIME,
+    LONGEST_INDEXED_KEY,
     POSTGRES_EPOCH,
     Position,
     Progress,
@@ -36,10 +37,10 @@ select {maintenance}.serialise();
 set local lock_timeout to default
 """
 
-INDEXED_KEY = """
+INDEXED_KEY = f"""
 case
-    when octet_length(event_key) <= 2600 then event_key
-    else sha256(event_key) || substr(event_key, 1, 2569)
+    when octet_length(event_key) <= {LONGEST_INDEXED_KEY} then event_key
+    else sha256(event_key) || substr(event_key, 1, {LONGEST_INDEXED_KEY + 1 - 32})
 end
 """
 """As the index has it, letter by letter but for white space."""
