@@ -82,6 +82,13 @@ static struct timespec later(struct timespec time, int64_t nanoseconds)
     return time;
 }
 
+static wait_function *next_function(const char *name)
+{
+    /* The present pthread_cond_timedwait; x86-64 has an older one besides */
+    void *found = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
+    return found ? found : dlsym(RTLD_NEXT, name);
+}
+
 static int wait_for(
     wait_function *wait,
     int timed_out,
@@ -111,10 +118,7 @@ int pthread_cond_timedwait(
 {
     static wait_function *real;
     if (!real)
-        /* The present one; x86-64 has an older one besides */
-        real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
-    if (!real)
-        real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+        real = next_function("pthread_cond_timedwait");
     return wait_for(real, ETIMEDOUT, condition, mutex, deadline);
 }
 
@@ -125,6 +129,6 @@ int cnd_timedwait(
 {
     static wait_function *real;
     if (!real)
-        real = dlsym(RTLD_NEXT, "cnd_timedwait");
+        real = next_function("cnd_timedwait");
     return wait_for(real, thrd_timedout, condition, mutex, deadline);
 }
