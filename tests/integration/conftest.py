@@ -1,7 +1,5 @@
 """The session's stack for the tests of a file."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -9,10 +7,10 @@ from firstclick.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def stack(stack: Stack) -> Iterator[Stack]:
-    """The session's, left without events: what later files do computes with all."""
-    yield stack
+def stack(stack: Stack) -> Stack:
+    """The session's, without the events of files that came before."""
     with psycopg.connect(
         stack.database_url, options=f"-c search_path={stack.schema_name}"
     ) as connection:
         connection.execute("delete from raw_clicks; delete from raw_purchases")
+    return stack

@@ -73,8 +73,7 @@ def test_an_hour_of_the_shop_is_what_plain_sql_makes_of_the_raw_tables(
         "select count(*), count(click_id) from checkouts"
     )
     assert checkouts > 400
-    # More than of the hour alone, where other tests have sent dense clicks
-    assert 0.5 < attributed / checkouts < 1
+    assert 0.5 < attributed / checkouts < 0.9
 
 
 def test_the_last_messages_of_the_topic_are_the_checkouts(pipeline: Pipeline) -> None:
