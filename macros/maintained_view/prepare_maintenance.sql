@@ -28,8 +28,9 @@ language sql {{ as_owner() }} as $$
 $$;
 {{ for_the_owner(maintenance ~ '.serialise') }};
 
--- Has the planner know what the models' tables and those that they read hold by now.
--- One that somebody is at, autovacuum perhaps, is left alone.
+-- Has the planner know what the models' tables and those that they read hold by now,
+-- where autovacuum has not come yet, which sees to it from then on. A table that
+-- somebody is at, perhaps autovacuum, is left alone.
 create or replace function {{ maintenance }}.analyze_tables() returns void
 language plpgsql {{ as_owner() }} as $$
 declare
@@ -41,7 +42,10 @@ begin
         select parent from {{ maintenance }}.models
         cross join jsonb_array_elements_text(parents) as parent
     loop
-        if (select relkind = 'r' from pg_class where oid = to_regclass(name)) then
+        if (
+            select relkind = 'r' and pg_stat_get_autoanalyze_count(oid) = 0
+            from pg_class where oid = to_regclass(name)
+        ) then
             execute format('analyze (skip_locked) %s', name);
         end if;
     end loop;
