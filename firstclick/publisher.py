@@ -14,6 +14,7 @@ import psycopg
 from confluent_kafka import KafkaException
 from psycopg import sql
 
+from firstclick.errors import DeploymentError
 from firstclick.metrics import PublisherMetrics, left
 from firstclick.published import Published
 from firstclick.topic import NotDelivered, Topic
@@ -70,8 +71,8 @@ DELETE = "delete from {schema}.checkouts_changes where change_id = any(%b)"
 def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
     """Publish changes until a signal comes.
 
-    Raises DeploymentError when the relations are missing, Stopped when a signal comes
-    while waiting.
+    Raises DeploymentError when the relations are missing at the start, Stopped when a
+    signal comes while waiting.
     """
     metrics = PublisherMetrics()
     with left(metrics.registry, place.metrics, "publisher"):
@@ -85,6 +86,7 @@ def _keep_publishing(
     relations = [
         f"{place.schema}.checkouts_{name}" for name in ("changes", "topic", "published")
     ]
+    began = False
     while not stop.requested:
         try:
             with exclusive_session(
@@ -93,8 +95,15 @@ def _keep_publishing(
                 # A deletion that a crash undoes is published again, no more.
                 connection.execute("set synchronous_commit to off")
                 postgres.succeeded()
+                began = True
                 _publish_all(connection, place, stop, log, metrics)
         except psycopg.Error as error:
+            stop.wait(postgres.failed(error))
+        except DeploymentError as error:
+            # Relations that were there are being made again: `rebuild: true` takes
+            # them away for some seconds
+            if not began:
+                raise
             stop.wait(postgres.failed(error))
 
 

@@ -148,6 +148,22 @@ def test_nothing_is_forgotten_while_the_topic_is_missing(world: World) -> None:
     publisher.says("Kafka: works again")
 
 
+def test_relations_that_are_made_again_are_waited_for(world: World) -> None:
+    world.create_topic("checkouts")
+    publisher = world.start("publisher")
+    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1.50)")
+    assert_published(world)
+    world.execute("alter view {schema}.checkouts_topic rename to elsewhere")
+    world.execute("insert into {schema}.checkouts values ('b', null, 1, 1.50)")
+    eventually(
+        lambda: "checkouts_topic in the database, found none" in publisher.log,
+        "it is told what is missing",
+    )
+    world.execute("alter view {schema}.elsewhere rename to checkouts_topic")
+    assert_published(world)
+    assert publisher.terminate() == 0
+
+
 def test_a_message_too_large_waits_for_a_larger_limit(world: World) -> None:
     random = seeded()
     world.create_topic("checkouts", max_message_bytes="10000")
