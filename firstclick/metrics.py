@@ -47,31 +47,31 @@ class ConnectorMetrics:
         self.registry = CollectorRegistry()
         self.messages = Counter(
             "firstclick_connector_messages",
-            "Messages carried from Kafka into PostgreSQL, tombstones too.",
+            "Messages that the connector wrote into PostgreSQL, tombstones too.",
             ["topic"],
             registry=self.registry,
         )
         self.batch_seconds = Histogram(
             "firstclick_connector_batch_duration_seconds",
-            "From a batch's last message taken to its commit.",
+            "Time from fetching a batch's last message to its commit.",
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.batch_messages = Histogram(
             "firstclick_connector_batch_size_messages",
-            "Messages of a batch, one transaction.",
+            "Messages in a batch, which is one transaction.",
             buckets=_MESSAGES,
             registry=self.registry,
         )
         self.next_offset = Gauge(
             "firstclick_connector_next_offset",
-            "The offset that is read next, as of the last heartbeat.",
+            "The offset that the connector reads next.",
             ["topic", "partition"],
             registry=self.registry,
         )
         self.lag = Gauge(
             "firstclick_connector_lag_messages",
-            "Messages that are yet to be carried, as of the last heartbeat.",
+            "Messages that the connector still has to read.",
             ["topic", "partition"],
             registry=self.registry,
         )
@@ -84,7 +84,7 @@ class PublisherMetrics:
         self.registry = CollectorRegistry()
         self.messages = Counter(
             "firstclick_publisher_messages",
-            "Checkouts published to Kafka, and tombstones of those that are gone.",
+            "Checkouts published to Kafka, and tombstones of deleted ones.",
             ["kind"],
             registry=self.registry,
         )
@@ -97,13 +97,13 @@ class ExpireMetrics:
         self.registry = CollectorRegistry()
         self.tombstones = Counter(
             "firstclick_expire_tombstones",
-            "Events deleted because they are no longer kept.",
+            "Events deleted because they are older than the retention.",
             ["topic"],
             registry=self.registry,
         )
         self.passed = Gauge(
             "firstclick_expire_last_pass_timestamp_seconds",
-            "When the last pass ended well.",
+            "When expired events were last deleted without an error.",
             registry=self.registry,
         )
 
@@ -124,7 +124,7 @@ class ProcessMetrics(Collector):
         )
         restarts = CounterMetricFamily(
             "firstclick_process_restarts",
-            "How often the process was started again.",
+            "How often the supervisor has started the process again.",
             labels=["process"],
         )
         for name, child in self._children().items():

@@ -106,101 +106,124 @@ class Settings(BaseSettings):
         validation_alias="FIRSTCLICK_HOME",
         description="a directory",
     )
-    """Where everything is kept: the servers' data, passwords, ports, logs."""
+    """The directory that holds the servers' data, passwords, ports and logs. Defaults
+    to `/var/lib/firstclick` for root, else to your platform's user-data directory, for
+    example `~/.local/share/firstclick`. Two homes are two pipelines."""
 
     database_url: Annotated[str, AfterValidator(_is_url)] | None = _setting(
         "DATABASE_URL", "postgresql://user:password@host:port/database"
     )
-    """A PostgreSQL server of at least version 18 to use, rather than an own one."""
+    """A PostgreSQL server of version 18 or newer. If unset, First Click starts one."""
 
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_are_servers)] | None = (
         _setting("KAFKA_BOOTSTRAP_SERVERS", "host:port, several separated by commas")
     )
-    """A Kafka cluster to use, rather than an own one."""
+    """A Kafka cluster. If unset, First Click starts one."""
 
     kafka_security_protocol: Protocol = _setting(
         "KAFKA_SECURITY_PROTOCOL",
         "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
         "PLAINTEXT",
     )
-    """How that cluster is talked to; with SASL it asks for a user and a password."""
+    """How to connect to that cluster. The protocols with SASL need a user and a
+    password."""
 
     kafka_sasl_mechanism: Mechanism = _setting(
         "KAFKA_SASL_MECHANISM",
         "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
         "SCRAM-SHA-256",
     )
+    """How that cluster checks the password."""
+
     kafka_sasl_username: str | None = _setting("KAFKA_SASL_USERNAME", "a user")
+    """The user for SASL."""
+
     kafka_sasl_password: str | None = _setting("KAFKA_SASL_PASSWORD", "a password")
+    """That user's password."""
 
     kafka_ssl_ca: Certificate | None = _setting("KAFKA_SSL_CA", "PEM, or a file of it")
-    """Who vouches for the cluster; else the system's authorities."""
+    """The authority that signed the cluster's certificate. If unset, the authorities
+    that your system trusts."""
 
     kafka_ssl_certificate: Certificate | None = _setting(
         "KAFKA_SSL_CERTIFICATE", "PEM, or a file of it"
     )
+    """The client certificate, if the cluster asks for one."""
+
     kafka_ssl_key: Annotated[str, AfterValidator(_is_key)] | None = _setting(
         "KAFKA_SSL_KEY", "PEM, or a file of it"
     )
-    """What the client shows, where the cluster asks for a certificate."""
+    """The key of the client certificate."""
 
     tls: bool = _setting("FIRSTCLICK_TLS", "true or false", False)
-    """Whether the own servers let in nobody without TLS, and Kafka nobody without a
-    password either."""
+    """Whether the servers that First Click starts accept TLS connections only, and
+    Kafka asks for a password. The bundled PostgreSQL was built without TLS: set
+    `FIRSTCLICK_POSTGRES_PROGRAMS` as well."""
 
     tls_certificate: File | None = _setting("FIRSTCLICK_TLS_CERTIFICATE", "a file")
-    """The own servers' certificate, for 127.0.0.1; else one is generated."""
+    """The certificate of these servers in PEM, for the address 127.0.0.1. If unset,
+    First Click generates one."""
 
     tls_key: File | None = _setting("FIRSTCLICK_TLS_KEY", "a file")
+    """The key of that certificate in PEM, without a passphrase."""
+
     tls_ca: File | None = _setting("FIRSTCLICK_TLS_CA", "a file")
+    """The authority that signed that certificate, in PEM."""
 
     postgres_programs: File | None = _setting(
         "FIRSTCLICK_POSTGRES_PROGRAMS", "a directory"
     )
-    """Where the programs of a PostgreSQL 18 are, to use rather than the wheel's."""
+    """The directory of another PostgreSQL 18's programs, for example
+    `/usr/lib/postgresql/18/bin`."""
 
     postgres_port: Port | None = _setting(
         "FIRSTCLICK_POSTGRES_PORT", "a port from 1 to 65535"
     )
-    """Where the own PostgreSQL listens; else a free one is chosen and remembered."""
+    """The port of the PostgreSQL that First Click starts. If unset, it chooses a free
+    one at the first start and keeps it."""
 
     kafka_port: Port | None = _setting(
         "FIRSTCLICK_KAFKA_PORT", "a port from 1 to 65535"
     )
-    """Where the own Kafka listens; else a free one is chosen and remembered."""
+    """The port of the Kafka that First Click starts. If unset, it chooses a free one at
+    the first start and keeps it."""
 
     live_port: Port | None = _setting("FIRSTCLICK_LIVE_PORT", "a port from 1 to 65535")
-    """Where the live page is served; else a free one is chosen and remembered."""
+    """The port of the live page. If unset, First Click chooses a free one at the first
+    start and keeps it."""
 
     live_host: Annotated[str, AfterValidator(_is_host)] = _setting(
         "FIRSTCLICK_LIVE_HOST", "an address or the name of a host", "127.0.0.1"
     )
-    """The address that the live page listens on. Where others than this machine can
-    reach it, it asks for a token."""
+    """The address that the live page listens on. If other machines can reach it, for
+    example with `0.0.0.0`, the page asks for a token, which `firstclick up` prints."""
 
     live_token: str | None = _setting("FIRSTCLICK_LIVE_TOKEN", "a secret text")
-    """That token; else one is generated and remembered."""
+    """That token. If unset, First Click generates one and keeps it."""
 
     postgres_user: str = _setting("FIRSTCLICK_POSTGRES_USER", "a user", "nobody")
-    """Whom the own PostgreSQL runs as when started by root, whom it refuses."""
+    """The user that PostgreSQL runs as if root starts it. PostgreSQL refuses to run as
+    root."""
 
     expire: bool = _setting("FIRSTCLICK_EXPIRE", "true or false", True)
-    """Whether events that are no longer kept are deleted while the stack runs."""
+    """Whether `firstclick up` deletes events that are older than the retention."""
 
     metrics: Annotated[Path, AfterValidator(_absolute)] | None = _setting(
         "FIRSTCLICK_METRICS", "a directory"
     )
-    """Where the workers leave what they count, for the live page; `up` sets it."""
+    """The directory in which the workers leave their metrics for the live page.
+    `firstclick up` sets it."""
 
     kafka_flush_messages: Annotated[int, Field(ge=1)] | None = _setting(
         "FIRSTCLICK_KAFKA_FLUSH_MESSAGES", "a whole number from 1"
     )
-    """The own Kafka's fsync after so many messages; else every second."""
+    """How many messages Kafka may accept before it writes them to disk. If unset, Kafka
+    writes every second. `1` loses nothing in a power failure, and is slower."""
 
     partitions: Annotated[int, Field(ge=1, le=256)] = _setting(
         "FIRSTCLICK_PARTITIONS", "a whole number from 1 to 256", 4
     )
-    """Of each topic, when it is made."""
+    """The number of partitions of each topic that First Click creates."""
 
     schema_name: Annotated[str, AfterValidator(_is_schema)] = _setting(
         "FIRSTCLICK_SCHEMA",
@@ -208,14 +231,19 @@ class Settings(BaseSettings):
         "a digit nor pg_",
         "firstclick",
     )
+    """The schema of the relations. A different schema for each pipeline lets several
+    share a PostgreSQL server."""
 
     topic_prefix: Annotated[str, AfterValidator(_is_prefix)] = _setting(
         "FIRSTCLICK_TOPIC_PREFIX", "at most 200 letters, digits, dots, _ and -", ""
     )
+    """Put before the name of each topic: `shop1.` makes `clicks` into `shop1.clicks`. A
+    different prefix for each pipeline lets several share a Kafka cluster."""
 
     target: Literal["embedded", "materialize", "risingwave"] = _setting(
         "FIRSTCLICK_TARGET", "embedded, materialize or risingwave", "embedded"
     )
+    """The engine that runs the models."""
 
     @property
     def live_is_private(self) -> bool:

@@ -52,12 +52,13 @@ class Process(msgspec.Struct, frozen=True):
     """A process of the stack."""
 
     name: str
-    """As its log is named."""
+    """The name of the process and of its log."""
     pid: int
-    """Its number, or its last one where it does not run."""
+    """The process id; if it does not run, the last one."""
     running: bool
+    """Whether it runs."""
     restarts: int
-    """How often it was started again since the stack's start."""
+    """How often the supervisor has started it again since `firstclick up`."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,15 @@ class Partition:
     """How far the tables are with a partition; offsets are of the next message."""
 
     topic: str
+    """The topic, without a prefix."""
     partition: int
+    """The partition."""
     in_tables: int | None
-    """Up to where the tables are; null where the partition is not read yet."""
+    """The offset up to which the tables have its messages; null before the first."""
     in_kafka: int | None
-    """Up to where Kafka is; null where it does not answer."""
+    """The offset up to which Kafka has messages; null if Kafka does not answer."""
     lag: int | None
-    """The difference, in messages."""
+    """The difference: how many messages are still to be read."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +82,22 @@ class Topic:
     """A row of pipeline_health."""
 
     topic: str
+    """The topic, without a prefix."""
     accepted: int
-    """Messages of the last 48 hours that count."""
+    """Accepted messages of the last 48 hours."""
     rejected: int
-    """Those that don't; `rejected_events` says why."""
+    """Rejected messages of the last 48 hours. `rejected_events` has the reasons."""
     newest_event_time: datetime | None
-    """The latest time that an accepted event tells; null before the first."""
+    """The latest event time of an accepted message; null before the first."""
     newest_kafka_time: datetime | None
-    """When Kafka took the newest message that was read; null before the first."""
+    """When Kafka appended the newest message that was read; null before the first."""
     lag_messages: int | None
-    """Messages not read yet, as of the connector's last look at Kafka."""
+    """How many messages were still to be read when the connector last asked Kafka."""
     freshness_seconds: float | None
-    """How far what queries see lags behind what Kafka holds."""
+    """How many seconds the answers of queries are behind Kafka."""
     lost_messages: int | None
-    """Messages that Kafka deleted before they were read; null where that isn't
-    known."""
+    """Messages that Kafka deleted before First Click read them; null if the engine
+    can't know."""
 
 
 class Status(msgspec.Struct):
@@ -103,31 +107,30 @@ class Status(msgspec.Struct):
     """
 
     healthy: bool
-    """Whether there are no problems, so that a message sent now is in the answer soon;
-    the exit status says the same."""
+    """True if there are no problems. Then a message that you send now is soon in the
+    answers of queries."""
     target: str
-    """The engine: `embedded`, `materialize` or `risingwave`. Of a streaming engine's
-    processes, and of how far it has read, nothing is known here."""
+    """The engine: `embedded`, `materialize` or `risingwave`."""
     home: str
-    """The directory."""
+    """The directory of the pipeline."""
     phase: str
     """`stopped`, `starting`, `ready` or `stopping`."""
     kafka: str | None = None
-    """Its address; null where nothing runs, as all that follows."""
+    """Kafka's address; null if nothing runs."""
     postgres: str | None = None
-    """Its address."""
+    """PostgreSQL's address; null if nothing runs."""
     processes: list[Process] = []
-    """The stack's processes."""
+    """The processes that `firstclick up` keeps running; none for a streaming engine."""
     partitions: list[Partition] = []
-    """How far each partition is read, by Kafka's own word."""
+    """How far each partition has been read."""
     topics: list[Topic] = []
     """The rows of `pipeline_health`."""
     unpublished_checkouts: int | None = None
-    """Changes that are yet to be published."""
+    """How many changed checkouts the publisher still has to send; null if unknown."""
     problems: list[str] = []
-    """One line each; see [Messages](#messages)."""
+    """One line for each problem, for example that a process does not run."""
     warnings: list[str] = []
-    """The same, of what works but is not as it should be."""
+    """One line for each thing that works but needs your attention."""
 
 
 def status(settings: Settings) -> Status:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("firstclick", "generator")
 
 ERRORS = re.compile(r"(FirstClick|Settings|Server|Home|Deployment|Dashboard)Error")

@@ -1,15 +1,22 @@
-"""docs/operations.md, made of the code."""
+"""The reference tables, read from the code: each function returns Markdown."""
 
 import ast
 import inspect
+import itertools
+import json
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import typer.main
 import yaml
-from jinja2 import Environment, StrictUndefined
 from prometheus_client import Metric
+from typer.cli import get_docs_for_click
 
-from firstclick import status
+from docs._generate.messages import ROOT, Message, messages
+from docs._generate.troubles import TROUBLES, Trouble
+from firstclick import status as health
+from firstclick.commands import app
 from firstclick.home import Child
 from firstclick.live.metrics import known
 from firstclick.logs import BURST, KEPT, LARGEST, QUIET_SECONDS
@@ -20,31 +27,233 @@ from firstclick.metrics import (
     PublisherMetrics,
 )
 from firstclick.roles import LIMITS, OWNER
-from manual.messages import ROOT, Message, messages
-from manual.troubles import TROUBLES, Trouble
+from firstclick.settings import Settings
 
-PAGE = ROOT / "docs" / "operations.md"
-TEMPLATE = ROOT / "manual" / "operations.md"
-RULES = ROOT / "grafana" / "provisioning" / "alerting" / "firstclick.yaml"
+_RULES = ROOT / "grafana" / "provisioning" / "alerting" / "firstclick.yaml"
+_FOLDERS = ("insights", "attribution", "health", "staging", "sources", "retention")
+"""The folders of models, those that you query most first."""
 
 
-def render() -> str:
-    """Return the page's text. Raises LookupError where something is unexplained."""
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(TEMPLATE.read_text()).render(
-        alerts=_table(["alert", "severity", "it says"], _alerts()),
-        status="\n\n".join(_fields()),
-        metrics=_table(["metric", "", "labels", ""], _metrics()),
-        sessions=_table(
-            ["role", "sessions", "a statement", "a transaction", "at rest in one"],
-            _sessions(),
-        ),
-        megabytes=LARGEST // 1_000_000,
-        kept=KEPT,
-        burst=BURST,
-        quiet=round(QUIET_SECONDS),
-        messages="\n\n".join(_messages()),
+def block(text: str) -> None:
+    """Print Markdown for cog. Next to a comment, it needs an empty line."""
+    print(f"\n{text}\n")
+
+
+def command_line() -> str:
+    """Return each command with its arguments and options, below a heading each."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name="firstclick")
+    text = get_docs_for_click(obj=command, ctx=context, name="firstclick")
+    return text.partition("\n")[2].strip()
+
+
+def settings() -> str:
+    """Return a row for each environment variable: values, default and meaning."""
+    meanings = _docstrings(Settings)
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default_factory else field.default
+        rows.append(
+            [
+                f"`{field.validation_alias}`",
+                str(field.description),
+                "" if default in (None, "") else f"`{_shown(default)}`",
+                meanings[name],
+            ]
+        )
+    return _table(["variable", "value", "default", "meaning"], rows)
+
+
+def _shown(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def relations() -> str:
+    """Return a table of columns for each relation, by folder of the models."""
+    parts = []
+    for folder in _FOLDERS:
+        parts += [f"## {folder.capitalize()}", *_relations(f"models/{folder}")]
+    parts += ["## Reference data", *_relations("seeds", "seeds")]
+    return "\n\n".join(parts)
+
+
+def _relations(folder: str, kind: str = "models") -> Iterator[str]:
+    for path in sorted((ROOT / folder).glob("*.yml")):
+        for relation in yaml.safe_load(path.read_text()).get(kind, []):
+            yield f"### {relation['name']}"
+            yield _one_line(relation["description"])
+            columns = [
+                [f"`{column['name']}`", column.get("description", "")]
+                for column in relation.get("columns", [])
+            ]
+            if columns:
+                yield _table(["column", "meaning"], columns)
+
+
+def alerts() -> str:
+    """Return a row for each alert rule, linked to its section of the runbook."""
+    [group] = yaml.safe_load(_RULES.read_text())["groups"]
+    rows = []
+    for rule in group["rules"]:
+        said = rule["annotations"]
+        link = said["runbook"].replace("docs/", "../", 1)
+        title = f"[{rule['title']}]({link})"
+        rows.append([title, rule["labels"]["severity"], said["description"]])
+    return _table(["alert", "severity", "meaning"], rows)
+
+
+def status() -> str:
+    """Return a table for each part of what ``firstclick status --json`` prints."""
+    parts = {
+        health.Status: "",
+        health.Process: "Each of `processes`:",
+        health.Partition: "Each of `partitions`; an offset is the next message's:",
+        health.Topic: "Each of `topics`:",
+    }
+    tables = []
+    for part, title in parts.items():
+        meanings = _docstrings(part)
+        rows = [
+            [f"`{name}`", _kind(kind), meanings.get(name, "")]
+            for name, kind in _annotations(part)
+        ]
+        if title:
+            tables.append(title)
+        tables.append(_table(["field", "type", "meaning"], rows))
+    return "\n\n".join(tables)
+
+
+def _kind(annotation: str) -> str:
+    kinds = {
+        "bool": "true or false",
+        "int": "number",
+        "float": "number",
+        "str": "text",
+        "datetime": "time",
+        "None": "null",
+    }
+    if annotation.startswith("list["):
+        return "texts" if annotation == "list[str]" else "objects"
+    return " or ".join(kinds[part] for part in annotation.split(" | "))
+
+
+def metrics() -> str:
+    """Return a row for each metric that ``/metrics`` has."""
+    workers = (ConnectorMetrics, PublisherMetrics, ExpireMetrics)
+    registries = [worker().registry for worker in workers]
+    registries.append(ProcessMetrics(_no_children).registry)
+    of_workers = [metric for registry in registries for metric in _of(registry)]
+    of_page = [(metric, _labels(metric)) for metric in known()]
+    rows = []
+    for metric, labels in [*of_page, *of_workers]:
+        suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
+        rows.append(
+            [
+                f"`{metric.name}{suffix}`",
+                "gauge" if metric.type == "info" else metric.type,
+                ", ".join(f"`{label}`" for label in labels),
+                metric.documentation,
+            ]
+        )
+    return _table(["metric", "type", "labels", "meaning"], rows)
+
+
+def _no_children() -> dict[str, Child]:
+    return {}
+
+
+def _of(registry: Any) -> Iterator[tuple[Metric, Sequence[str]]]:
+    for collector in list(registry._collector_to_names):
+        for metric in collector.collect():
+            yield metric, getattr(collector, "_labelnames", None) or _labels(metric)
+
+
+def _labels(metric: Metric) -> Sequence[str]:
+    given: Sequence[str] = getattr(metric, "_labelnames", ())
+    found = given or (metric.samples[0].labels if metric.samples else ())
+    # Every histogram has `le`
+    return [label for label in found if label != "le"]
+
+
+def session_limits() -> str:
+    """Return a row for each role: how many sessions it may have, and for how long."""
+    rows = []
+    for role, limits in {"the owner, in `firstclick psql`": OWNER, **LIMITS}.items():
+        timeouts = ("statement", "transaction", "idle_in_transaction_session")
+        rows.append(
+            [
+                role if role not in LIMITS else f"`{role}`",
+                str(limits.connections),
+                *(limits.settings.get(f"{name}_timeout", "") for name in timeouts),
+            ]
+        )
+    heads = ["role", "sessions", "statement", "transaction", "idle in transaction"]
+    return _table(heads, rows)
+
+
+def log_limits() -> str:
+    """Return a paragraph on how much a process may log."""
+    return "\n".join(
+        textwrap.wrap(
+            "The files are in `logs/` in `FIRSTCLICK_HOME`. Each process has a file of "
+            f"at most {LARGEST // 1_000_000} MB and {KEPT} older ones of that size; "
+            "dbt keeps five. A repeated line can't fill your disk: of lines that are "
+            f"alike, a process logs the first {BURST} within {QUIET_SECONDS:.0f} "
+            "seconds, then only the last one of every "
+            f"{QUIET_SECONDS:.0f} seconds, with their number, for example `… (the "
+            "last of 2,041 like it)`. The number is in the field `repeated`, too. "
+            "Lines are alike if they differ only in times, ports and process ids.",
+            width=88,
+            break_on_hyphens=False,
+        )
     )
+
+
+def figures(name: str) -> str:
+    """Return a table of each measurement in a file of figures in ``docs``."""
+    measured = json.loads((ROOT / "docs" / name).read_text())
+    parts = []
+    for section, found in measured.items():
+        rows = [
+            [
+                finding["what"],
+                _figure(finding["value"]) + f" {finding['unit']}".rstrip(),
+                finding["target"] or "",
+            ]
+            for finding in found["findings"]
+        ]
+        machine = found["machine"]
+        if len(measured) > 1:
+            parts.append(f"### {section.capitalize()}")
+        parts.append(
+            f"Measured on {machine['measured_at'][:10]}, {machine['cores']} cores, "
+            f"Python {machine['python']}."
+        )
+        parts.append(_table(["", "measured", "aimed at"], rows))
+    return "\n\n".join(parts)
+
+
+def _figure(value: float) -> str:
+    return (
+        f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    )
+
+
+def faults() -> str:
+    """Return a row for each fault of the last run of ``scripts/faults``."""
+    run = json.loads((ROOT / "docs" / "faults.json").read_text())
+    rows = [
+        [
+            fault["fault"],
+            str(fault["times"]),
+            f"{max(fault['seconds_to_catch_up']):.1f} s",
+            str(fault["lost"]),
+            str(fault["doubled"]),
+        ]
+        for fault in run["faults"]
+    ]
+    heads = ["fault", "times", "longest until caught up", "lost", "doubled"]
+    return _table(heads, rows)
 
 
 def explained(text: str) -> Trouble | None:
@@ -58,138 +267,64 @@ def explained(text: str) -> Trouble | None:
     return max(found, key=lambda trouble: len(trouble.words), default=None)
 
 
-def _alerts() -> Iterator[list[str]]:
-    [group] = yaml.safe_load(RULES.read_text())["groups"]
-    for rule in group["rules"]:
-        said = rule["annotations"]
-        link = said["runbook"].removeprefix("docs/")
-        yield [
-            f"[{rule['title']}]({link})",
-            rule["labels"]["severity"],
-            " ".join(said["description"].split()),
-        ]
-
-
-def _fields() -> Iterator[str]:
-    """A table for each part of the status, from the texts below the fields."""
-    tree = ast.parse(inspect.getsource(status))
-    parts = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    for name, title in {
-        "Status": "",
-        "Process": "`processes`",
-        "Partition": "`partitions`; offsets are of the next message",
-        "Topic": "`topics`",
-    }.items():
-        rows = []
-        body = parts[name].body
-        for field, following in zip(body, [*body[1:], ast.Pass()], strict=True):
-            if isinstance(field, ast.AnnAssign):
-                meaning = ""
-                if isinstance(following, ast.Expr):
-                    meaning = ast.literal_eval(following.value)
-                rows.append(
-                    [f"`{ast.unparse(field.target)}`", _kind(field.annotation), meaning]
-                )
-        heading = f"Of each of {title}:\n\n" if title else ""
-        yield heading + _table(["field", "", ""], rows)
-
-
-def _kind(annotation: ast.expr) -> str:
-    kinds = {
-        "bool": "true or false",
-        "int": "number",
-        "float": "number",
-        "str": "text",
-        "datetime": "time",
-        "None": "null",
-    }
-    text = ast.unparse(annotation)
-    if text.startswith("list["):
-        return "texts" if text == "list[str]" else "objects"
-    return " or ".join(kinds[part] for part in text.split(" | "))
-
-
-def _metrics() -> Iterator[list[str]]:
-    workers = (ConnectorMetrics, PublisherMetrics, ExpireMetrics)
-    registries = [worker().registry for worker in workers]
-    registries.append(ProcessMetrics(_no_children).registry)
-    of_workers = [metric for registry in registries for metric in _of(registry)]
-    for metric, labels in [*_of_page(), *of_workers]:
-        suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
-        kind = "gauge" if metric.type == "info" else metric.type
-        yield [
-            f"`{metric.name}{suffix}`",
-            kind,
-            ", ".join(f"`{label}`" for label in labels),
-            metric.documentation,
-        ]
-
-
-def _no_children() -> dict[str, Child]:
-    return {}
-
-
-def _of_page() -> Iterator[tuple[Metric, Sequence[str]]]:
-    for metric in known():
-        yield metric, _labels(metric)
-
-
-def _of(registry: Any) -> Iterator[tuple[Metric, Sequence[str]]]:
-    for collector in list(registry._collector_to_names):
-        for metric in collector.collect():
-            yield metric, getattr(collector, "_labelnames", None) or _labels(metric)
-
-
-def _labels(metric: Metric) -> Sequence[str]:
-    given: Sequence[str] = getattr(metric, "_labelnames", ())
-    found = given or (metric.samples[0].labels if metric.samples else ())
-    # A histogram's own, which every one has
-    return [label for label in found if label != "le"]
-
-
-def _sessions() -> Iterator[list[str]]:
-    for role, limits in {"the owner, by `firstclick psql`": OWNER, **LIMITS}.items():
-        yield [
-            role if role not in LIMITS else f"`{role}`",
-            str(limits.connections),
-            *(
-                limits.settings.get(f"{name}_timeout", "")
-                for name in (
-                    "statement",
-                    "transaction",
-                    "idle_in_transaction_session",
-                )
-            ),
-        ]
-
-
-def _messages() -> Iterator[str]:
+def troubles() -> str:
+    """Return a table of messages, causes and remedies for each part of the program."""
     found: dict[Trouble, list[Message]] = {}
     for message in messages():
         trouble = explained(message.text)
         if trouble is None:
             raise LookupError(
-                f"manual/troubles.py explains nothing of {message.text!r} in "
+                f"docs/_generate/troubles.py explains nothing of {message.text!r} in "
                 f"{message.file}: add why it comes and what to do"
             )
         found.setdefault(trouble, []).append(message)
-    for section, troubles in TROUBLES.items():
+    parts = []
+    for section, each in TROUBLES.items():
         rows = []
-        for trouble in troubles:
+        for trouble in each:
             if trouble not in found:
                 raise LookupError(f"no message has {trouble.words!r} any more")
             texts = "<br>".join(_code(message.text) for message in found[trouble])
             rows.append([texts, trouble.cause, trouble.remedy])
-        yield f"### {section}\n\n" + _table(["message", "why", "what to do"], rows)
+        parts += [f"## {section}", _table(["message", "why", "what to do"], rows)]
+    return "\n\n".join(parts)
 
 
 def _code(text: str) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
+def _body(kind: type) -> list[ast.stmt]:
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    return definition.body
+
+
+def _annotations(kind: type) -> Iterator[tuple[str, str]]:
+    for statement in _body(kind):
+        if isinstance(statement, ast.AnnAssign):
+            yield ast.unparse(statement.target), ast.unparse(statement.annotation)
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """The text below each field of a class. Python itself does not keep it."""
+    body = _body(kind)
+    found = {}
+    for field, following in itertools.pairwise(body):
+        match field, following:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = text
+    return found
+
+
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, in which a cell is one line whatever lines its text has."""
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(
-        f"| {' | '.join(' '.join(cell.split()) for cell in line)} |" for line in lines
-    )
+    return "\n".join(f"| {' | '.join(map(_one_line, line))} |" for line in lines)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace(" | ", " \\| ")

@@ -232,7 +232,7 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
         Trouble(
             "expected 'embedded'",
             "`up` starts the embedded engine alone.",
-            "Unset `FIRSTCLICK_TARGET`, or see [engines.md](engines.md).",
+            "Unset `FIRSTCLICK_TARGET`, or see [Engines](../explanation/engines.md).",
         ),
         Trouble(
             "expected the address of a running server",
@@ -280,7 +280,8 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
         Trouble(
             "the topics can't be made on",
             "The cluster does not answer, or this client may not make topics.",
-            "Start it, or have the topics made; see [engines.md](engines.md).",
+            "Start it, or have the topics made; see [Use your own Kafka]"
+            "(../how-to/use-your-own-servers.md#kafka).",
         ),
         Trouble(
             "is not compacted, so",
@@ -550,7 +551,7 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "the connector compared with Kafka",
             "The connector stands still, or Kafka does not answer it.",
             "`firstclick logs connector`; see "
-            "[Data is not fresh](runbook.md#data-is-not-fresh).",
+            "[Data is not fresh](../how-to/runbook.md#data-is-not-fresh).",
         ),
         Trouble(
             "times in a row, the last time",
@@ -604,14 +605,14 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "A message batch that can't be read, or a transaction that holds the lock "
             "of the pipeline's writers.",
             "`firstclick logs connector` names the batch, or who is waited for; see "
-            "[Data is not fresh](runbook.md#data-is-not-fresh).",
+            "[Data is not fresh](../how-to/runbook.md#data-is-not-fresh).",
         ),
         Trouble(
             "…: a message without a key has stopped it",
             "Materialize's source is an error, and so is what comes of it. Kafka holds "
             "what is sent meanwhile.",
             "`firstclick repair`; see [A message without a "
-            "key](engines.md#a-message-without-a-key).",
+            "key](../how-to/deploy-to-materialize.md#repair-a-source-after-a-message-without-a-key).",
         ),
         Trouble(
             "Kafka does not answer on …: …",
@@ -622,7 +623,7 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "PostgreSQL: …",
             "PostgreSQL does not run, or refuses a connection.",
             "`firstclick logs postgres`; for `too many connections`, see "
-            "[Many sessions](#many-sessions).",
+            "[Roles and limits](roles.md#limits).",
         ),
         Trouble(
             "nothing more can be expired",

@@ -34,27 +34,27 @@ _ENGINE = sql.SQL("select engine, version from {}.pipeline_engine")
 _BY_TOPIC = {
     "lag_messages": (
         "firstclick_lag_messages",
-        "Messages that Kafka holds and queries don't see.",
+        "Messages in Kafka that queries don't see yet.",
         1.0,
     ),
     "freshness_seconds": (
         "firstclick_freshness_seconds",
-        "How far what queries see lags behind what Kafka holds.",
+        "How many seconds the answers of queries are behind Kafka.",
         1.0,
     ),
     "lost_messages": (
         "firstclick_lost_messages",
-        "Messages that Kafka deleted before they were read.",
+        "Messages that Kafka deleted before First Click read them.",
         1.0,
     ),
     "newest_event_time": (
         "firstclick_newest_event_timestamp_seconds",
-        "The latest time that an accepted event tells.",
+        "The latest event time of an accepted message.",
         0.001,
     ),
     "newest_kafka_time": (
         "firstclick_newest_kafka_timestamp_seconds",
-        "When Kafka took the newest message that queries see.",
+        "When Kafka appended the newest message that queries see.",
         0.001,
     ),
 }
@@ -159,30 +159,30 @@ def _of_page(counts: Counts, connections: Connections) -> Iterable[Metric]:
         {"version": version("firstclick")},
     )
     yield GaugeMetricFamily(
-        "firstclick_page_viewers", "Who looks at the live page.", counts.viewers
+        "firstclick_page_viewers", "Viewers of the live page.", counts.viewers
     )
     yield CounterMetricFamily(
-        "firstclick_page_queries", "Queries that the page has asked.", counts.queries
+        "firstclick_page_queries", "Queries that the page has sent.", counts.queries
     )
     yield CounterMetricFamily(
         "firstclick_page_query_seconds",
-        "The time that those took.",
+        "Time that these queries took.",
         counts.query_seconds,
     )
 
     yield GaugeMetricFamily(
         "firstclick_page_connections",
-        "Connections to the live page that are open.",
+        "Open connections to the live page.",
         connections.open,
     )
     yield CounterMetricFamily(
         "firstclick_page_turned_away",
-        "Requests that the page answered by 503, having too many viewers.",
+        "Requests that the page answered with 503 because it was full.",
         connections.turned_away,
     )
     yield CounterMetricFamily(
         "firstclick_page_closed_connections",
-        "Connections that the page closed: without a request, not read, too many.",
+        "Connections that the page closed because they were idle, slow or too many.",
         connections.closed.total(),
     )
 
@@ -192,7 +192,7 @@ def _of_workers(directory: Path | None) -> Iterable[Metric]:
     files = [] if directory is None else sorted(directory.glob(f"*{SUFFIX}"))
     written = GaugeMetricFamily(
         "firstclick_metrics_timestamp_seconds",
-        "When the process last left its metrics.",
+        "When the process last wrote its metrics.",
         labels=["process"],
     )
     found: dict[str, Metric] = {written.name: written}

@@ -23,7 +23,7 @@ from firstclick.stack import Stack
 DATA_SOURCE = "firstclick"
 ROOT = DIRECTORY.parents[1]
 PROVISIONING = ROOT / "grafana" / "provisioning"
-RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+RUNBOOK = (ROOT / "docs" / "how-to" / "runbook.md").read_text()
 
 
 def read(name: str) -> Any:
@@ -54,8 +54,8 @@ def test_it_takes_exactly_the_variables_that_are_documented(shop: Stack) -> None
         for text in texts(yaml.safe_load(path.read_text()))
         for name in re.findall(r"\$\{?(\w+)", text)
     }
-    readme = (ROOT / "grafana" / "README.md").read_text()
-    table = readme.split("| variable |")[1].split("\n\n")[0]
+    guide = (ROOT / "docs" / "how-to" / "connect-grafana.md").read_text()
+    table = guide.split("| variable |")[1].split("\n\n")[0]
     assert found == set(re.findall(r"`([A-Z_]+)`", table))
     printed = subprocess.run(
         [Path(sys.executable).with_name("firstclick"), "env", "--role", "grafana"],
@@ -101,7 +101,7 @@ def test_a_rule_is_complete(
     assert set(rule["labels"]) == {"service", "severity"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook"}
     document, _, anchor = rule["annotations"]["runbook"].partition("#")
-    assert document == "docs/runbook.md" and anchor in anchors(RUNBOOK)
+    assert document == "docs/how-to/runbook.md" and anchor in anchors(RUNBOOK)
     assert f"## {rule['title']}\n" in RUNBOOK
     assert rule["noDataState"] in ("OK", "Alerting", "NoData", "KeepLast")
     assert rule["execErrState"] in ("OK", "Alerting", "Error", "KeepLast")

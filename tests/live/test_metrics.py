@@ -158,7 +158,7 @@ def test_the_metrics_are_named_and_explained_as_prometheus_has_it(
 ) -> None:
     families = scrape(pipeline).families
     assert len({family.name for family in families}) == len(families) > 15
-    page = (DIRECTORY.parents[1] / "docs" / "operations.md").read_text()
+    page = (DIRECTORY.parents[1] / "docs" / "reference" / "metrics.md").read_text()
     for family in families:
         assert family.name.startswith("firstclick_")
         assert re.search(rf"`{family.name}(_total)?`", page)
