@@ -16,7 +16,7 @@ from benchmarks.holding import flat_and_questions
 from benchmarks.latency import latency
 from benchmarks.report import save, show
 from benchmarks.throughput import throughput
-from firstclick.errors import FirstClickError
+from firstclick.core.errors import FirstClickError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

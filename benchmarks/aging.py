@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.findings import Section
 from benchmarks.stage import Stage
-from firstclick.embedded.topics import TOPICS
+from firstclick.servers.topics import TOPICS
 
 KEPT = 48
 """Hours that an event is kept."""

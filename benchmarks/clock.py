@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg import sql
 
-from firstclick.cluster import Admin, Cluster
+from firstclick.core.cluster import Admin, Cluster
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 """Seconds."""

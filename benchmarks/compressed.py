@@ -15,12 +15,12 @@ from confluent_kafka import Producer
 
 from benchmarks.clock import Clock
 from benchmarks.shop_events import messages
-from firstclick import topic
-from firstclick.expire import EVERY_SECONDS, expire
-from firstclick.worker import Place, Stop, main
-from generator import Delivery
-from generator.outbox import open_outbox
-from generator.schedule import bustle
+from firstclick.workers import topic
+from firstclick.workers.expire import EVERY_SECONDS, expire
+from firstclick.workers.worker import Place, Stop, main
+from firstclick_generator import Delivery
+from firstclick_generator.outbox import open_outbox
+from firstclick_generator.schedule import bustle
 
 SEED = 60
 _AT_ONCE = 100

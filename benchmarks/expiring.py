@@ -16,12 +16,12 @@ from psycopg import Connection, Cursor, connect, sql
 
 from benchmarks.copying import batches
 from benchmarks.findings import Section
-from firstclick import stack
-from firstclick.connector.batch import Row
-from firstclick.connector.binary import encode
-from firstclick.connector.source import MOST_MESSAGES
-from firstclick.connector.tables import COPY, DELETE, STORED, UPDATE
-from firstclick.settings import Settings
+from firstclick.core.settings import Settings
+from firstclick.operate import stack
+from firstclick.workers.connector.batch import Row
+from firstclick.workers.connector.binary import encode
+from firstclick.workers.connector.source import MOST_MESSAGES
+from firstclick.workers.connector.tables import COPY, DELETE, STORED, UPDATE
 
 HOURS = 48
 """That are kept, a partition each; of each way there are so many."""

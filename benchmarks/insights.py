@@ -7,11 +7,11 @@ from typing import Any, LiteralString
 from psycopg import sql
 from psycopg.rows import dict_row
 
-import oracle
 from benchmarks.findings import Section
 from benchmarks.stage import Stage
-from generator import Delivery
-from oracle.relations import INSIGHTS
+from firstclick import oracle
+from firstclick.oracle.relations import INSIGHTS
+from firstclick_generator import Delivery
 
 HOUR = timedelta(hours=1)
 

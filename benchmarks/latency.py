@@ -25,12 +25,12 @@ import msgspec
 
 from benchmarks.findings import Section, percentile
 from benchmarks.stage import Stage, staged, used_between
-from firstclick.errors import FirstClickError
-from generator import Purchase, read_rows
-from generator.events import time_text, uuid7
-from generator.outbox import open_outbox
-from generator.reference import Product, User
-from generator.seeds import SEEDS
+from firstclick.core.errors import FirstClickError
+from firstclick_generator import Purchase, read_rows
+from firstclick_generator.events import time_text, uuid7
+from firstclick_generator.outbox import open_outbox
+from firstclick_generator.reference import Product, User
+from firstclick_generator.seeds import SEEDS
 
 TARGETS = {1_000: 0.100, 5_000: 0.250}
 """Seconds that 99 % of the probes may take, by the generator's events a second."""

@@ -21,7 +21,7 @@ from benchmarks.findings import Section, percentile
 from benchmarks.report import Say, judged
 from benchmarks.stage import Stage, staged
 from benchmarks.throughput import ASKED
-from firstclick.errors import ServerError
+from firstclick.core.errors import ServerError
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "overload.json"
 

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks.findings import Section
 from benchmarks.panels import RATE
 from benchmarks.stage import Stage
-from firstclick.dashboards import load_all
-from firstclick.live.chromium import need_chromium
+from firstclick.dashboard.definition import load_all
+from pictures.chromium import need_chromium
 
 TARGET = 1.0
 """Seconds until something is painted."""

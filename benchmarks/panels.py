@@ -9,7 +9,13 @@ import psycopg
 
 from benchmarks.findings import Section, percentile
 from benchmarks.stage import Stage
-from firstclick.dashboards import Dashboard, Panel, TimeRange, load_all, statement
+from firstclick.dashboard.definition import (
+    Dashboard,
+    Panel,
+    TimeRange,
+    load_all,
+    statement,
+)
 
 RATE = 1_000
 TARGET = 0.050

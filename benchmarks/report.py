@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.findings import Section
-from firstclick.errors import FirstClickError, HomeError
+from firstclick.core.errors import FirstClickError, HomeError
 
 Say = Callable[[str], None]
 

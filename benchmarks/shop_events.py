@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from random import Random
 
-from generator import Delivery, Product, Shop, User, deliveries, read_rows
-from generator.seeds import SEEDS
+from firstclick_generator import Delivery, Product, Shop, User, deliveries, read_rows
+from firstclick_generator.seeds import SEEDS
 
 MESS = 0.01
 

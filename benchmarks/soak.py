@@ -26,14 +26,14 @@ from benchmarks.findings import Section
 from benchmarks.insights import Insights
 from benchmarks.report import Say, judged
 from benchmarks.stage import Stage, staged
-from firstclick.deploy import PROJECT
-from firstclick.embedded.processes import Command, Running
-from firstclick.embedded.topics import TOPICS
-from firstclick.errors import ServerError
-from firstclick.home import Home
-from firstclick.roles import role_of, role_url
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.errors import ServerError
+from firstclick.core.home import Home
+from firstclick.core.processes import Command, Running
+from firstclick.core.project import PROJECT
+from firstclick.core.settings import Settings
+from firstclick.operate.stack import Stack
+from firstclick.servers.roles import role_of, role_url
+from firstclick.servers.topics import TOPICS
 from firstclick.verify import verify
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "soak.json"

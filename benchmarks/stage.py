@@ -16,11 +16,11 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from firstclick import stack
-from firstclick.connector.source import Source
-from firstclick.errors import FirstClickError, ServerError
-from firstclick.home import Home
-from firstclick.settings import Settings
+from firstclick.core.errors import FirstClickError, ServerError
+from firstclick.core.home import Home
+from firstclick.core.settings import Settings
+from firstclick.operate import stack
+from firstclick.workers.connector.source import Source
 
 DRAIN_PATIENCE = 600.0
 _POLL = 0.02

@@ -1,4 +1,4 @@
-{#- The role that does a work for the pipeline, as firstclick.roles names it. -#}
+{#- The role that does a work for the pipeline, as firstclick.servers.roles names it. -#}
 {% macro role_of(work) -%}
     {{ return(work if target.schema == 'firstclick' else work ~ '_' ~ target.schema) }}
 {%- endmacro %}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from firstclick import stack as stacks
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("firstclick", "generator")
+PACKAGES = ("firstclick", "generator/firstclick_generator")
 
 ERRORS = re.compile(r"(FirstClick|Settings|Server|Home|Deployment|Dashboard)Error")
 ANSWERS = ("_no", "Failed", "TooSlow", "HTTPException", "TopicProblem")

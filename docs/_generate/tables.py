@@ -15,19 +15,19 @@ from typer.cli import get_docs_for_click
 
 from docs._generate.messages import ROOT, Message, messages
 from docs._generate.troubles import TROUBLES, Trouble
-from firstclick import status as health
-from firstclick.commands import app
-from firstclick.home import Child
-from firstclick.live.metrics import known
-from firstclick.logs import BURST, KEPT, LARGEST, QUIET_SECONDS
-from firstclick.metrics import (
+from firstclick.cli.commands import app
+from firstclick.core.home import Child
+from firstclick.core.logging import BURST, KEPT, LARGEST, QUIET_SECONDS
+from firstclick.core.metrics import (
     ConnectorMetrics,
     ExpireMetrics,
     ProcessMetrics,
     PublisherMetrics,
 )
-from firstclick.roles import LIMITS, OWNER
-from firstclick.settings import Settings
+from firstclick.core.settings import Settings
+from firstclick.dashboard.server.metrics import known
+from firstclick.operate import status as health
+from firstclick.servers.roles import LIMITS, OWNER
 
 _RULES = ROOT / "grafana" / "provisioning" / "alerting" / "firstclick.yaml"
 _FOLDERS = ("insights", "attribution", "health", "staging", "sources", "retention")

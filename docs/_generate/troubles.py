@@ -653,7 +653,7 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
         Trouble(
             "Reference data was expected in",
             "The seeds are missing or can't be read.",
-            "`python -m generator.seeds` writes them.",
+            "`python -m firstclick_generator.seeds` writes them.",
         ),
         Trouble(
             "was expected to have the columns",
@@ -896,11 +896,6 @@ TROUBLES: Mapping[str, Sequence[Trouble]] = {
             "has no index.js",
             "The wheel that carries the charts' library is of another version.",
             "Install the requirements anew.",
-        ),
-        Trouble(
-            "no chromium on PATH",
-            "Pictures of the dashboards are taken in a browser.",
-            "`apt install chromium`.",
         ),
         Trouble(
             "has no logs",

@@ -13,12 +13,12 @@ from typing import IO
 
 import msgspec
 
-from firstclick.embedded.processes import Command
-from firstclick.environment import child_environment
-from firstclick.errors import FirstClickError
-from firstclick.settings import Settings
-from firstclick.stack import Stack
-from generator import Progress, generate
+from firstclick.core.environment import child_environment
+from firstclick.core.errors import FirstClickError
+from firstclick.core.processes import Command
+from firstclick.core.settings import Settings
+from firstclick.operate.stack import Stack
+from firstclick_generator import Progress, generate
 
 _STOP_SECONDS = 15
 

@@ -13,18 +13,18 @@ import psutil
 from confluent_kafka import KafkaException
 from psycopg.conninfo import conninfo_to_dict
 
-from firstclick import stack as stacks
-from firstclick.connector.source import Source
+from firstclick.core.errors import ServerError, SettingsError
+from firstclick.core.home import Step
+from firstclick.core.processes import end
+from firstclick.core.settings import Settings
 from firstclick.demo.answers import Answers
 from firstclick.demo.display import Display, display
 from firstclick.demo.feed import Feed
 from firstclick.demo.view import Frame, latency, pace
 from firstclick.demo.watch import Offsets, Snapshot, Watch
-from firstclick.embedded.processes import end
-from firstclick.errors import ServerError, SettingsError
-from firstclick.home import Step
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick.workers.connector.source import Source
 
 _REFRESH_SECONDS = 0.25
 _POLL_SECONDS = 0.05

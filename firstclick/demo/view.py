@@ -11,10 +11,10 @@ from decimal import Decimal
 
 from rich.text import Text
 
+from firstclick.core.printable import printable
 from firstclick.demo.answers import Answers, Share
 from firstclick.demo.bars import bar, columns
 from firstclick.demo.watch import Snapshot
-from firstclick.printable import printable
 
 ADVERTISEMENT = "#56B4E9"
 NO_ADVERTISEMENT = "#999999"

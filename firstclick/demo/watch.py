@@ -21,11 +21,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from firstclick.database import connect
+from firstclick.core.database import connect
 from firstclick.demo.answers import Answers, ask
 from firstclick.demo.freshness import Freshness
-from firstclick.stack import Stack
-from firstclick.worker import one_line
+from firstclick.operate.stack import Stack
+from firstclick.workers.worker import one_line
 
 PACE_SECONDS = 5.0
 """Over which events a second are counted."""

@@ -10,8 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import UndefinedTable
 
-from firstclick.database import connect
-from firstclick.errors import DeploymentError
+from firstclick.core.database import connect
+from firstclick.core.errors import DeploymentError
 from firstclick.verify.findings import SHOWN_ROWS, Example, Finding
 
 _ATTEMPTS = 10

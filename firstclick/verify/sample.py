@@ -9,11 +9,11 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-import oracle
-from firstclick.connector.batch import LONGEST_INDEXED_KEY
-from firstclick.durations import seconds_of
+from firstclick import oracle
+from firstclick.core.durations import seconds_of
+from firstclick.oracle.relations import EXACT, INSIGHTS, by_minute, checkout, shown
 from firstclick.verify.findings import Finding, Row, compare, in_utc
-from oracle.relations import EXACT, INSIGHTS, by_minute, checkout, shown
+from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
 
 _MINUTES = 10
 """At most so many are looked at, each with all its checkouts."""

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from firstclick.printable import printable
+from firstclick.core.printable import printable
 from firstclick.verify.findings import Finding, Verification
 
 

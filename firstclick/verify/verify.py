@@ -10,14 +10,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from firstclick import stack
-from firstclick.database import connect
-from firstclick.errors import ServerError
-from firstclick.settings import Settings
-from firstclick.triggers import trigger_problems
+from firstclick.core.database import connect
+from firstclick.core.errors import ServerError
+from firstclick.core.settings import Settings
+from firstclick.operate import stack
 from firstclick.verify.findings import Finding, Verification, in_utc
 from firstclick.verify.recompute import Model, recompute, snapshot
 from firstclick.verify.sample import ENGINES, Engine, Sample, sources_of
+from firstclick.verify.triggers import trigger_problems
 
 OnFinding = Callable[[Finding], None]
 

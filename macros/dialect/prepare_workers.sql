@@ -1,4 +1,4 @@
-{#- The roles of the workers that write to the pipeline, as firstclick.roles names
+{#- The roles of the workers that write to the pipeline, as firstclick.servers.roles names
     them, made where they are missing, and let call what they need. Where one is
     missing and may not be made, that worker works as the owner. The streaming engines
     do the workers' work themselves. -#}

@@ -40,7 +40,7 @@
 
 
 {#- The keys of the rows that have changed since they were published, and up to where
-    the topic has been written: see firstclick.published. -#}
+    the topic has been written: see firstclick.workers.published. -#}
 {% macro table_of_changes(changes, key) %}
     create table if not exists {{ changes }} (
         change_id bigint generated always as identity primary key,

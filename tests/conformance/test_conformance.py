@@ -9,8 +9,8 @@ import pytest
 from conformance import Pipeline, report
 from conformance.cases import CASES
 from conformance.deployment import deployed
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.settings import Settings
+from firstclick.operate.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 
 from conformance.deployment import deployed
-from firstclick.errors import FirstClickError, ServerError, SettingsError
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.errors import FirstClickError, ServerError, SettingsError
+from firstclick.core.settings import Settings
+from firstclick.operate.stack import Stack
 
 # Of these ports nobody listens
 NOWHERE = "127.0.0.1:1"

@@ -4,12 +4,12 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from random import Random
 
-import oracle
 from conformance import Send
 from conformance.cases import in_another_order
 from conformance.engines import ENGINES
 from conformance.hostile import hostile
-from oracle.verdict import FIELDS, ID_AND_TIME
+from firstclick import oracle
+from firstclick.oracle.verdict import FIELDS, ID_AND_TIME
 
 NOW = datetime.now(UTC)
 EMBEDDED = ENGINES["embedded"]
@@ -60,7 +60,10 @@ def test_another_order_has_the_same_messages_and_those_of_a_key_in_their_order()
     assert in_another_order(log, Random(2)) != shuffled
     for messages in (log, shuffled):
         assert len(messages) == len(log)
-    by_key = [defaultdict(list), defaultdict(list)]
+    by_key: list[dict[tuple[str, bytes | None], list[bytes | None]]] = [
+        defaultdict(list),
+        defaultdict(list),
+    ]
     for messages, of_key in zip((log, shuffled), by_key, strict=True):
         for message in messages:
             of_key[message.topic, message.key].append(message.value)

@@ -14,7 +14,7 @@ from faults.disks import NoDiskError
 from faults.report import save, show
 from faults.rounds import LONG, RATE, SHORT, SHORT_RATE, Tally, inflict
 from faults.site import site
-from firstclick.errors import FirstClickError
+from firstclick.core.errors import FirstClickError
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "faults.json"
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import topic_changes
 from psycopg import sql
 
+import topic_changes
 from conformance.pipeline import EVENTS
 from faults.clock import NoClockError
 from faults.site import PROCESSES, Site
-from firstclick.roles import role_of
+from firstclick.servers.roles import role_of
 
 STILL_SECONDS = 10.0
 FULL_SECONDS = 3.0

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from conformance import Pipeline
-from generator import Progress, generate
+from firstclick_generator import Progress, generate
 
 _PRODUCER = {
     # As long as any fault takes: what waits meanwhile is sent when Kafka is back

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faults.rounds import Tally
-from firstclick.errors import HomeError
+from firstclick.core.errors import HomeError
 
 
 def show(tally: Tally, console: Console) -> None:

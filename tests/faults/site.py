@@ -19,11 +19,11 @@ from conformance import Difference, Pipeline
 from faults.clock import Clock, NoClockError, clock
 from faults.disks import Disk, NoDiskError, mounted
 from faults.load import Load
-from firstclick import stack as stacks
-from firstclick.errors import FirstClickError
-from firstclick.home import Home
-from firstclick.settings import Settings
-from firstclick.status import status
+from firstclick.core.errors import FirstClickError
+from firstclick.core.home import Home
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.status import status
 
 SERVERS = ("kafka", "postgres")
 PROCESSES = ("connector", "publisher", *SERVERS)

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from firstclick.stack import Stack
+from firstclick.operate.stack import Stack
 
 
 @pytest.fixture(scope="module")

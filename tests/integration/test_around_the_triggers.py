@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from pipeline import Pipeline
 from psycopg.conninfo import make_conninfo
 
-from firstclick.deploy import Deployer
-from firstclick.home import Home
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.home import Home
+from firstclick.core.settings import Settings
+from firstclick.deploy.embedded import Deployer
+from firstclick.operate.stack import Stack
 from firstclick.verify import verify
-from generator import generate
+from firstclick_generator import generate
+from pipeline import Pipeline
 
 
 @pytest.fixture

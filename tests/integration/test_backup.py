@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pipeline import Pipeline
 from psycopg import sql
 
-from firstclick import stack as stacks
-from firstclick.backup import backup, restore
-from firstclick.errors import HomeError, ServerError
-from firstclick.settings import Settings
-from firstclick.stack import Stack
-from generator import generate
+from firstclick.core.errors import HomeError, ServerError
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.backup import backup, restore
+from firstclick.operate.stack import Stack
+from firstclick_generator import generate
+from pipeline import Pipeline
 
 pytestmark = pytest.mark.timeout(300)
 

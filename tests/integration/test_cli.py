@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from firstclick import stack as stacks
-from firstclick.stack import Stack
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
 

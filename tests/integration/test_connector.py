@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from confluent_kafka import Producer
-from worker_world import PATIENCE, World, eventually, new_world, seeded
 
-from firstclick.cluster import Cluster
-from firstclick.connector.batch import LONGEST_INDEXED_KEY, Progress
-from firstclick.connector.source import Source
-from firstclick.stack import Stack
+from firstclick.core.cluster import Cluster
+from firstclick.operate.stack import Stack
+from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY, Progress
+from firstclick.workers.connector.source import Source
+from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from worker_world import World, eventually, new_world, seeded
 
-from firstclick import stack as stacks
-from firstclick.home import Home
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.home import Home
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from worker_world import World, eventually, new_world, seeded
 
 pytestmark = pytest.mark.timeout(180)
 

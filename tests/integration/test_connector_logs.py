@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from worker_world import PATIENCE, World, eventually, new_world, seeded
 
-from firstclick.cluster import describe_topics
-from firstclick.stack import Stack
+from firstclick.core.cluster import describe_topics
+from firstclick.operate.stack import Stack
+from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 pytestmark = pytest.mark.timeout(120)
 

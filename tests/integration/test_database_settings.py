@@ -18,13 +18,13 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
-from worker_world import eventually
 
-from firstclick import stack as stacks
-from firstclick.database import connect, session_environment
-from firstclick.deploy import PROJECT
-from firstclick.home import Home
-from firstclick.stack import Stack
+from firstclick.core.database import connect, session_environment
+from firstclick.core.home import Home
+from firstclick.core.project import PROJECT
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from worker_world import eventually
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
 

@@ -22,9 +22,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from firstclick import stack as stacks
-from firstclick.embedded.processes import ProcessId
-from firstclick.stack import Stack
+from firstclick.core.processes import ProcessId
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()", "demo"]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from worker_world import eventually
 
-from firstclick import stack as stacks
-from firstclick.environment import child_environment
+from firstclick.core.environment import child_environment
+from firstclick.operate import stack as stacks
+from worker_world import eventually
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
 

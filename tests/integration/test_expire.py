@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline import Pipeline
 
-from firstclick import stack as stacks
-from firstclick.expire import Pace, expire_once, expirer
-from firstclick.settings import Settings
-from firstclick.stack import Stack
-from firstclick.worker import Place, stoppable
-from generator import generate
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick.workers.expire import Pace, expire_once, expirer
+from firstclick.workers.worker import Place, stoppable
+from firstclick_generator import generate
+from pipeline import Pipeline
 
 INSIGHTS = ("sources", "revenue", "categories", "payment_failures", "genders")
 MARGIN = timedelta(minutes=10)

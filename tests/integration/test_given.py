@@ -9,22 +9,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from forked_dbt import run_dbt
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from worker_world import eventually
 
-from firstclick import stack as stacks
-from firstclick.backup import restore
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT
-from firstclick.embedded.postgres import Postgres
-from firstclick.embedded.processes import Account, Running
-from firstclick.errors import FirstClickError
-from firstclick.given import check_given
-from firstclick.home import Home
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.database import postgres_environment
+from firstclick.core.errors import FirstClickError
+from firstclick.core.home import Home
+from firstclick.core.processes import Account, Running
+from firstclick.core.project import PROJECT
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.backup import restore
+from firstclick.operate.stack import Stack
+from firstclick.servers.given import check_given
+from firstclick.servers.postgres import Postgres
+from forked_dbt import run_dbt
+from worker_world import eventually
 
 
 @contextmanager

@@ -9,17 +9,17 @@ from datetime import datetime
 
 import pytest
 from confluent_kafka import Producer
-from pipeline import Pipeline
 from rich.console import Console
 
 from conformance.events import click, purchase
 from conformance.pipeline import Send
+from firstclick.core.errors import SettingsError
+from firstclick.core.settings import Settings
 from firstclick.demo.answers import ask
 from firstclick.demo.display import group
 from firstclick.demo.view import summary
-from firstclick.errors import SettingsError
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.operate.stack import Stack
+from pipeline import Pipeline
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from pipeline import Pipeline
 
-from firstclick.deploy import PROJECT
-from firstclick.stack import Stack
-from generator import generate
+from firstclick.core.project import PROJECT
+from firstclick.operate.stack import Stack
+from firstclick_generator import generate
+from pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigResource,
     ResourceType,
 )
-from worker_world import PATIENCE, World, eventually, new_world, seeded
 
-from firstclick.cluster import describe_topics
-from firstclick.database import connect
-from firstclick.published import publish_again
-from firstclick.stack import Stack
+from firstclick.core.cluster import describe_topics
+from firstclick.core.database import connect
+from firstclick.operate.stack import Stack
+from firstclick.workers.published import publish_again
+from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 pytestmark = pytest.mark.timeout(120)
 

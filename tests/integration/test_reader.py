@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from pipeline import Pipeline
 from psycopg import sql
-from worker_world import eventually
 
-from firstclick.errors import ServerError
-from firstclick.home import Home
-from firstclick.roles import (
+from firstclick.core.errors import ServerError
+from firstclick.core.home import Home
+from firstclick.operate.stack import Stack
+from firstclick.servers.roles import (
     HARDEN,
     LIMITS,
     PAGE,
@@ -24,9 +23,10 @@ from firstclick.roles import (
     role_url,
     settings_of,
 )
-from firstclick.sessions import Watch
-from firstclick.stack import Stack
-from generator import generate
+from firstclick.servers.sessions import Watch
+from firstclick_generator import generate
+from pipeline import Pipeline
+from worker_world import eventually
 
 READABLE = {
     "checkouts",

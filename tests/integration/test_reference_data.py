@@ -7,11 +7,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from forked_dbt import run_dbt
 
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT
-from firstclick.stack import Stack
+from firstclick.core.database import postgres_environment
+from firstclick.core.project import PROJECT
+from firstclick.operate.stack import Stack
+from forked_dbt import run_dbt
 
 SCHEMA = "seeded"
 

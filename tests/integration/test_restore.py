@@ -15,20 +15,20 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from pipeline import Pipeline
 from psycopg import sql
-from worker_world import eventually
 
-from firstclick import stack as stacks
-from firstclick.archive import Archive
-from firstclick.backup import backup, restore
-from firstclick.belongings import strangers
-from firstclick.database import postgres_environment
-from firstclick.embedded.postgres import programs_directory
-from firstclick.errors import FirstClickError, HomeError, ServerError
-from firstclick.settings import Settings
-from firstclick.stack import Stack
-from generator import generate
+from firstclick.core.database import postgres_environment
+from firstclick.core.errors import FirstClickError, HomeError, ServerError
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.archive import Archive
+from firstclick.operate.backup import backup, restore
+from firstclick.operate.belongings import strangers
+from firstclick.operate.stack import Stack
+from firstclick.servers.postgres import programs_directory
+from firstclick_generator import generate
+from pipeline import Pipeline
+from worker_world import eventually
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from forked_dbt import run_dbt
 from psycopg import sql
 
-from firstclick.deploy import PROJECT
-from firstclick.errors import DeploymentError
-from firstclick.rollout.models import SEEDS, SOURCES, Models
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.errors import DeploymentError
+from firstclick.core.project import PROJECT
+from firstclick.core.settings import Settings
+from firstclick.deploy.models import SEEDS, SOURCES, Models
+from firstclick.operate.stack import Stack
+from forked_dbt import run_dbt
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -26,21 +26,21 @@ import msgspec
 import psutil
 import psycopg
 import pytest
-import tls_programs
 from confluent_kafka import KafkaException
+
+import tls_programs
+from conformance.events import click, purchase
+from firstclick.core.cluster import Admin, Cluster, Security
+from firstclick.core.database import postgres_environment
+from firstclick.core.errors import FirstClickError
+from firstclick.core.home import Home, Layout
+from firstclick.core.project import PROJECT
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick.servers.certificates import generated
 from pipeline import Pipeline
 from worker_world import Worker
-
-from conformance.events import click, purchase
-from firstclick import stack as stacks
-from firstclick.cluster import Admin, Cluster, Security
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT
-from firstclick.embedded.certificates import generated
-from firstclick.errors import FirstClickError
-from firstclick.home import Home, Layout
-from firstclick.settings import Settings
-from firstclick.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -235,7 +235,7 @@ def test_passwords_are_in_their_files_alone(site: Site) -> None:
 def test_passwords_are_in_nothing_that_is_printed_and_on_no_command_line(
     site: Site,
 ) -> None:
-    assert "firstclick.connector" in site.said["ps"]
+    assert "firstclick.workers.connector" in site.said["ps"]
     passwords = site.secrets()
     # Whoever starts it is told where the live page lets them in
     told = passwords.pop("live")

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+
+from firstclick.operate.stack import Stack
+from firstclick.servers.roles import LIMITS, OWNER
+from firstclick_generator import generate
 from pipeline import Pipeline
 from worker_world import eventually
-
-from firstclick.roles import LIMITS, OWNER
-from firstclick.stack import Stack
-from generator import generate
 
 
 @pytest.fixture(scope="module")

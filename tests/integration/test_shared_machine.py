@@ -18,13 +18,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from worker_world import eventually
 
-from firstclick.embedded.certificates import generated, given
-from firstclick.embedded.jars import class_path
-from firstclick.embedded.postgres import Postgres, programs_directory
-from firstclick.errors import FirstClickError, HomeError, SettingsError
-from firstclick.home import Home
+from firstclick.core.errors import FirstClickError, HomeError, SettingsError
+from firstclick.core.home import Home
+from firstclick.servers.certificates import generated, given
+from firstclick.servers.jars import class_path
+from firstclick.servers.postgres import Postgres, programs_directory
+from worker_world import eventually
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -6,18 +6,18 @@ import time
 import psutil
 import psycopg
 import pytest
-from pipeline import Pipeline
 from psycopg import sql
-from worker_world import eventually
 
-from firstclick import status as statuses
-from firstclick.deploy import Deployer
-from firstclick.home import Home
-from firstclick.settings import Settings
-from firstclick.stack import Stack, find, running
-from firstclick.status import Status, engine_status, status
-from firstclick.worker import Place
-from generator import generate
+from firstclick.core.home import Home
+from firstclick.core.settings import Settings
+from firstclick.deploy.embedded import Deployer
+from firstclick.operate import status as statuses
+from firstclick.operate.stack import Stack, find, running
+from firstclick.operate.status import Status, engine_status, status
+from firstclick.workers.worker import Place
+from firstclick_generator import generate
+from pipeline import Pipeline
+from worker_world import eventually
 
 
 def _status(stack: Stack) -> Status:

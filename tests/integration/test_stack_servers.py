@@ -19,14 +19,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from firstclick import stack as stacks
-from firstclick.embedded.kafka import Kafka
-from firstclick.embedded.processes import ProcessId
-from firstclick.embedded.topics import TOPICS, problems
-from firstclick.errors import FirstClickError, HomeError
-from firstclick.home import Home, State
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.errors import FirstClickError, HomeError
+from firstclick.core.home import Home, State
+from firstclick.core.processes import ProcessId
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick.servers.kafka import Kafka
+from firstclick.servers.topics import TOPICS, problems
 
 
 def _settings(home: Path, **update: object) -> Settings:

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from pipeline import Pipeline
 from psycopg import sql
-from worker_world import eventually
 
-from firstclick import liveness
-from firstclick.home import Home, State
-from firstclick.settings import Settings
-from firstclick.stack import Stack, find
-from firstclick.status import Status, status
+from firstclick.core.home import Home, State
+from firstclick.core.settings import Settings
+from firstclick.operate import liveness
+from firstclick.operate.stack import Stack, find
+from firstclick.operate.status import Status, status
+from pipeline import Pipeline
+from worker_world import eventually
 
 pytestmark = pytest.mark.timeout(180)
 

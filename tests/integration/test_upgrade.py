@@ -13,19 +13,20 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from forked_dbt import run_dbt
-from pipeline import Pipeline
 
 from benchmarks.shop_events import messages
-from firstclick import stack as stacks
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT, Deployment
-from firstclick.embedded.topics import create_topics
-from firstclick.errors import FirstClickError
-from firstclick.home import Home, Step
-from firstclick.settings import Settings
-from firstclick.stack import Stack
-from generator import generate
+from firstclick.core.database import postgres_environment
+from firstclick.core.errors import FirstClickError
+from firstclick.core.home import Home, Step
+from firstclick.core.project import PROJECT
+from firstclick.core.settings import Settings
+from firstclick.deploy.embedded import Deployment
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick.servers.topics import create_topics
+from firstclick_generator import generate
+from forked_dbt import run_dbt
+from pipeline import Pipeline
 
 GONE = """
 {{ config(materialized='materialized_view', delta='accumulate',

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pipeline import Pipeline
 from psycopg import sql
 
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.settings import Settings
+from firstclick.operate.stack import Stack
 from firstclick.verify import Finding, Verification, verify
-from generator import generate
+from firstclick_generator import generate
+from pipeline import Pipeline
 
 A_ROW = {
     "typed_clicks": "update {t} set click_at = 'Nowhere' where ctid = (select ctid"

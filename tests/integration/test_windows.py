@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from forked_dbt import run_dbt
 
-from firstclick import durations
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT
-from firstclick.durations import hours_of_messages, seconds_of
-from firstclick.errors import SettingsError
-from firstclick.stack import Stack
+from firstclick.core import durations
+from firstclick.core.database import postgres_environment
+from firstclick.core.durations import hours_of_messages, seconds_of
+from firstclick.core.errors import SettingsError
+from firstclick.core.project import PROJECT
+from firstclick.operate.stack import Stack
+from forked_dbt import run_dbt
 
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from psycopg import sql
-from worker_world import eventually
 
-from firstclick.home import Home
-from firstclick.roles import WORKERS, admit_workers, role_url
-from firstclick.stack import Stack
+from firstclick.core.home import Home
+from firstclick.operate.stack import Stack
+from firstclick.servers.roles import WORKERS, admit_workers, role_url
+from worker_world import eventually
 
 PRIVILEGES = {
     "connector": {

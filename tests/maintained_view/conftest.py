@@ -1,21 +1,16 @@
 """A project for each test, in a database of its own: most are copies of one."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "integration"))
-
 from project_at_work import ProjectAtWork
 from psycopg.conninfo import make_conninfo
 
-from firstclick.home import Home
-from firstclick.stack import Stack
+from firstclick.core.home import Home
+from firstclick.operate.stack import Stack
 
 MakeProject = Callable[..., AbstractContextManager[ProjectAtWork]]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from forked_dbt import run_dbt
 from psycopg.conninfo import conninfo_to_dict
 
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT
+from firstclick.core.database import postgres_environment
+from firstclick.core.project import PROJECT
+from forked_dbt import run_dbt
 
 TABLES = """
 create table sales (

@@ -5,14 +5,14 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import SALES
 from project_at_work import ProjectAtWork
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from test_edits import AT_ONCE
 
-from firstclick.roles import role_url
-from firstclick.stack import Stack
+from conftest import SALES
+from firstclick.operate.stack import Stack
+from firstclick.servers.roles import role_url
 
 
 @pytest.mark.parametrize("name", ["my.shop-db", "My 50% Läden."])

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from project_at_work import ProjectAtWork
 
-import oracle
 from conformance.malformed import malformed
+from firstclick import oracle
 
 READ = ("quantity", "discount", "shipping_cost", "total_cost", "extra")
 

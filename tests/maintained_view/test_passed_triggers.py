@@ -10,8 +10,8 @@ import pytest
 from project_at_work import ProjectAtWork
 from psycopg.conninfo import make_conninfo
 
-from firstclick.database import postgres_environment
-from firstclick.embedded.postgres import client_program
+from firstclick.core.database import postgres_environment
+from firstclick.servers.postgres import client_program
 
 CHANGES: LiteralString = """
 insert into sales values (901, 2, 'hat', 7000, now());

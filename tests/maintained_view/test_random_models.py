@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
-from conftest import MakeProject
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 from test_deltas import Shopkeeper
+
+from conftest import MakeProject
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from project_at_work import TABLES, ProjectAtWork
 from psycopg.conninfo import make_conninfo
-from worker_world import eventually
 
-from firstclick import stack as stacks
-from firstclick.home import Home
-from firstclick.settings import Settings
-from firstclick.stack import Stack
+from firstclick.core.home import Home
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from worker_world import eventually
 
 FIRST: LiteralString = """
 insert into shops values (1, 'north'), (2, 'south');

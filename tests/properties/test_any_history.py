@@ -11,9 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-import topic_changes
 from confluent_kafka.admin import AdminClient
-from forked_dbt import run_dbt
 from histories import (
     ANCHORS,
     PURCHASES,
@@ -36,20 +34,22 @@ from hypothesis.stateful import (
 from psycopg import sql
 from workers import NAMES, Workers, at_work
 
-import oracle
+import topic_changes
 from conformance import Pipeline, Send, report
 from conformance.comparison import Row
 from conformance.deployment import deployed
 from conformance.events import deletion
 from conformance.hostile import Statement
 from conformance.pipeline import EVENTS
-from firstclick import stack as stacks
-from firstclick.database import postgres_environment
-from firstclick.deploy import PROJECT
-from firstclick.expire import expire_once
-from firstclick.settings import Settings
-from firstclick.stack import Stack
-from firstclick.worker import Place
+from firstclick import oracle
+from firstclick.core.database import postgres_environment
+from firstclick.core.project import PROJECT
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick.workers.expire import expire_once
+from firstclick.workers.worker import Place
+from forked_dbt import run_dbt
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from firstclick.stack import Stack
+from firstclick.operate.stack import Stack
 
 NAMES = ("connector", "publisher")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from firstclick.embedded import certificates
-from firstclick.embedded.certificates import Certificates, generated, given
-from firstclick.errors import SettingsError
-from firstclick.home import Home
+from firstclick.core.errors import SettingsError
+from firstclick.core.home import Home
+from firstclick.servers import certificates
+from firstclick.servers.certificates import Certificates, generated, given
 
 
 @pytest.fixture

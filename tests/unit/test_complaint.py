@@ -1,6 +1,6 @@
 """What `up` says of a deployment that failed, of all that dbt printed."""
 
-from firstclick.deploy import complaint
+from firstclick.deploy.embedded import complaint
 
 BEGUN = ["22:24:03  Model checkouts begun\n"]
 FAILED = [

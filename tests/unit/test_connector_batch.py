@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError, Message
 
-from firstclick.connector.batch import (
+from firstclick.workers.connector.batch import (
     LONGEST_INDEXED_KEY,
     PartitionError,
     Progress,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from firstclick.deploy import PROJECT
+from firstclick.core.project import PROJECT
 
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

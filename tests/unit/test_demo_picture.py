@@ -3,9 +3,9 @@
 import re
 from xml.etree import ElementTree
 
-from firstclick.demo.picture import draw
 from firstclick.demo.view import Frame
 from firstclick.demo.watch import Snapshot
+from pictures.terminal import draw
 
 
 def test_the_picture_loads_nothing_from_elsewhere() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from firstclick.failure import QUIET_SECONDS, Failure, FailureFile, failures
-from firstclick.worker import Backoff
+from firstclick.core.failure import QUIET_SECONDS, Failure, FailureFile, failures
+from firstclick.workers.worker import Backoff
 
 
 def _told(directory: Path) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from firstclick.errors import SettingsError
-from generator import (
+from firstclick.core.errors import SettingsError
+from firstclick_generator import (
     SEEDS,
     Delivery,
     Event,
@@ -25,7 +25,7 @@ from generator import (
     generate,
     read_rows,
 )
-from generator.malformed import MALFORMATIONS
+from firstclick_generator.malformed import MALFORMATIONS
 
 USERS = read_rows(SEEDS / "users.csv", User)
 PRODUCTS = read_rows(SEEDS / "products.csv", Product)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from firstclick.errors import SettingsError
-from generator import SEEDS, Product, User, read_rows, write_seeds
-from generator.catalogue import CATEGORIES
+from firstclick.core.errors import SettingsError
+from firstclick_generator import SEEDS, Product, User, read_rows, write_seeds
+from firstclick_generator.catalogue import CATEGORIES
 
 USERS = read_rows(SEEDS / "users.csv", User)
 PRODUCTS = read_rows(SEEDS / "products.csv", Product)
@@ -61,7 +61,9 @@ def test_prices_have_two_decimals_and_commission_rates_at_most_three() -> None:
 
 
 def test_a_missing_file_says_how_to_write_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"users\.csv.*python -m generator\.seeds"):
+    with pytest.raises(
+        SettingsError, match=r"users\.csv.*python -m firstclick_generator\.seeds"
+    ):
         read_rows(tmp_path / "users.csv", User)
 
 

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator import SEEDS, Click, Event, Product, Purchase, Shop, User, read_rows
-from generator.events import time_text, uuid7
+from firstclick_generator import (
+    SEEDS,
+    Click,
+    Event,
+    Product,
+    Purchase,
+    Shop,
+    User,
+    read_rows,
+)
+from firstclick_generator.events import time_text, uuid7
 
 USERS = read_rows(SEEDS / "users.csv", User)
 PRODUCTS = read_rows(SEEDS / "products.csv", Product)

@@ -13,11 +13,11 @@ import msgspec
 import psutil
 import pytest
 
-from firstclick import stack as stacks
-from firstclick.embedded.processes import Account, ProcessId
-from firstclick.errors import HomeError, ServerError
-from firstclick.home import Home, Layout
-from firstclick.settings import Settings
+from firstclick.core.errors import HomeError, ServerError
+from firstclick.core.home import Home, Layout
+from firstclick.core.processes import Account, ProcessId
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
 
 ROOT = os.geteuid() == 0
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 
-import oracle
 from conformance.malformed import malformed
-from firstclick.deploy import PROJECT
+from firstclick import oracle
+from firstclick.core.project import PROJECT
 
 MACROS = PROJECT / "macros" / "materialize"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from firstclick import liveness
-from firstclick.embedded.processes import ProcessId
-from firstclick.failure import FailureFile
-from firstclick.home import Child, Home, State
-from firstclick.liveness import check_processes
+from firstclick.core.failure import FailureFile
+from firstclick.core.home import Child, Home, State
+from firstclick.core.processes import ProcessId
+from firstclick.operate import liveness
+from firstclick.operate.liveness import check_processes
 
 
 @dataclass

@@ -15,8 +15,8 @@ import pytest
 from docs._generate.messages import ERRORS, PACKAGES, ROOT, Module, messages
 from docs._generate.tables import explained
 from docs._generate.troubles import TROUBLES
-from firstclick.settings import Settings
-from firstclick.status import Partition, Process, Status, Topic
+from firstclick.core.settings import Settings
+from firstclick.operate.status import Partition, Process, Status, Topic
 
 REFERENCE = ROOT / "docs" / "reference"
 TEXTS = [message.text for message in messages()]

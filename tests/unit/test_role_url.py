@@ -2,7 +2,7 @@
 
 import pytest
 
-from firstclick.roles import role_of, role_url
+from firstclick.servers.roles import role_of, role_url
 
 
 def test_it_is_grafana_in_the_usual_schema_and_another_role_in_another() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from firstclick.cluster import Cluster, Security
-from firstclick.errors import SettingsError
-from firstclick.settings import ROOT_HOME, Settings
+from firstclick.core.cluster import Cluster, Security
+from firstclick.core.errors import SettingsError
+from firstclick.core.settings import ROOT_HOME, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from firstclick.errors import ServerError, SettingsError
-from firstclick.repair import require_materialize
-from firstclick.rollout import deploy
-from firstclick.settings import Settings
+from firstclick.core.errors import ServerError, SettingsError
+from firstclick.core.settings import Settings
+from firstclick.deploy import deploy
+from firstclick.operate.repair import require_materialize
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 BROKER = "127.0.0.1:1"

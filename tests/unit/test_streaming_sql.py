@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pglast
 import pytest
-from forked_dbt import run_dbt
 
-from firstclick.deploy import PROJECT
+from firstclick.core.project import PROJECT
+from forked_dbt import run_dbt
 
 TARGETS = ("materialize", "risingwave")
 

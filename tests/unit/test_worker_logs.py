@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from firstclick import logs
-from firstclick.embedded import processes
-from firstclick.embedded.processes import Command, Running
-from firstclick.errors import HomeError
-from firstclick.logbook import Logbook, choose
-from firstclick.logs import BURST, KEPT, Quiet, as_record, parsed
+from firstclick.core import logging as logs
+from firstclick.core import processes
+from firstclick.core.errors import HomeError
+from firstclick.core.logging import BURST, KEPT, Quiet, as_record, parsed
+from firstclick.core.processes import Command, Running
+from firstclick.operate.log_viewer import Logbook, choose
 
 
 def run(program: str) -> list[dict[str, object]]:
@@ -35,7 +35,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 def test_a_line_is_a_record_of_what_happened_and_its_values() -> None:
     (record,) = run(
-        "from firstclick.logs import configure\n"
+        "from firstclick.core.logging import configure\n"
         "log = configure('cook')\n"
         "log.warning('%d eggs\\n broke', 3, extra={'eggs': 3})\n"
     )
@@ -53,7 +53,9 @@ def test_a_line_is_a_record_of_what_happened_and_its_values() -> None:
     "end", ["1 / 0", "import threading; threading.Thread(target=lambda: 1 / 0).start()"]
 )
 def test_what_ends_a_process_or_a_thread_is_a_record_too(end: str) -> None:
-    (record,) = run(f"from firstclick.logs import configure; configure('cook'); {end}")
+    (record,) = run(
+        f"from firstclick.core.logging import configure; configure('cook'); {end}"
+    )
     assert record["level"] == "CRITICAL"
     assert record["event"] == "ZeroDivisionError: division by zero"
     assert str(record["traceback"]).startswith("Traceback (most recent call last)")
@@ -92,7 +94,7 @@ def test_a_log_of_its_own_is_rotated_with_what_goes_to_stderr(tmp_path: Path) ->
     program = (
         "import logging, sys\n"
         "from pathlib import Path\n"
-        "from firstclick import logs\n"
+        "from firstclick.core import logging as logs\n"
         "logs.LARGEST = 2_000\n"
         f"logs.log_into(Path({str(tmp_path)!r}) / 'cook.log', 'cook')\n"
         "for number in range(100): logging.info('line %d', number)\n"
@@ -164,7 +166,7 @@ def test_logs_are_followed_over_their_rotation(tmp_path: Path) -> None:
 
 FLOOD = """
 import logging, sys
-from firstclick.logs import configure
+from firstclick.core.logging import configure
 log = configure('cook')
 log.info('begun')
 for number in range(5000):

@@ -1,0 +1,1 @@
+"""What every other room needs: settings, the home, errors, logging, waiting."""

@@ -1,0 +1,152 @@
+"""Who looks at which panels, and the queries that this takes."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from firstclick.dashboard.definition import Dashboard, Panel, TimeRange, statement
+from firstclick.dashboard.server.asking import Asking
+from firstclick.dashboard.server.database import Away, Database, Failed
+from firstclick.dashboard.server.frames import Column
+from firstclick.dashboard.server.pulse import Pulse
+from firstclick.dashboard.server.slots import Watcher
+
+INTERVAL = 1.0
+"""Seconds between two queries of a panel that is cheap."""
+
+SHARE = 0.5
+"""Of one connection's time that all panels together may take."""
+
+LONGEST_REST = 15.0
+"""Seconds that a slow panel is left alone at most."""
+
+SPAN = "span"
+"""The variable that a viewer may choose."""
+
+_SPANNED = re.compile(r"\$(\{span\}|span\b|__time)")
+
+
+class Values(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a panel shows, or why it can't."""
+
+    panel: int
+    columns: tuple[Column, ...] | None = None
+    rows: list[tuple[Any, ...]] | None = None
+    error: str | None = None
+
+
+class Source(Asking):
+    """A panel's values under one choice of the variables."""
+
+    def __init__(
+        self, board: "Board", dashboard: Dashboard, panel: Panel, span: str | None
+    ) -> None:
+        super().__init__("panel", board.log)
+        self._board = board
+        self._dashboard = dashboard
+        self._panel = panel
+        self._span = span
+        self._seconds = 0.0
+
+    async def ask(self) -> float:
+        with contextlib.suppress(Away):
+            self.slot.publish(await self._values())
+        # On a common beat, so that the panels of a page change together
+        now = asyncio.get_running_loop().time()
+        rest = min(self._seconds * self._board.asking / SHARE, LONGEST_REST)
+        return (math.floor((now + rest) / INTERVAL) + 1) * INTERVAL - now
+
+    async def _values(self) -> Values:
+        try:
+            frame, self._seconds = await self._board.database.query(
+                self._board.statement(self._dashboard, self._panel, self._span),
+                self._seconds,
+            )
+        except Failed as error:
+            self._seconds = error.seconds
+            return Values(self._panel.id, error=str(error))
+        return Values(self._panel.id, frame.columns, frame.rows)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much goes on."""
+
+    viewers: int
+    asking: int
+    queries: int
+    query_seconds: float
+
+
+class Board:
+    """All dashboards, and one source for each panel that someone looks at."""
+
+    def __init__(
+        self,
+        dashboards: Mapping[str, Dashboard],
+        database: Database,
+        schema: str,
+        log: logging.Logger,
+    ) -> None:
+        self.dashboards = dashboards
+        self.database = database
+        self.log = log
+        self._schema = schema
+        self._pulse = Pulse(database, schema, log)
+        self._sources: dict[tuple[str, int, str | None], Source] = {}
+        self._viewers = 0
+
+    @property
+    def asking(self) -> int:
+        """How many sources are asked for."""
+        return sum(bool(source.slot.watchers) for source in self._sources.values())
+
+    @property
+    def counts(self) -> Counts:
+        spent = self.database.spent
+        return Counts(self._viewers, self.asking, spent.queries, spent.seconds)
+
+    @asynccontextmanager
+    async def watch(self, dashboard: Dashboard, span: str) -> AsyncIterator[Watcher]:
+        """Let someone look at a dashboard for as long as the block runs."""
+        watched: list[Asking] = [
+            self._pulse,
+            *(self._source(dashboard, panel, span) for panel in dashboard.panels),
+        ]
+        self._viewers += 1
+        try:
+            with Watcher([each.slot for each in watched]) as watcher:
+                for each in watched:
+                    each.start()
+                yield watcher
+        finally:
+            self._viewers -= 1
+            for each in watched:
+                each.rest()
+
+    def statement(self, dashboard: Dashboard, panel: Panel, span: str | None) -> str:
+        """Return a panel's SQL as of now."""
+        values = {"schema": self._schema}
+        if span is not None and SPAN in dashboard.variables:
+            values[SPAN] = span
+        length = dashboard.time.from_
+        if SPAN in dashboard.variables and span is not None:
+            length = span
+        times = TimeRange.last(length, datetime.now(UTC))
+        return statement(dashboard, panel.target.raw_sql, values, times)
+
+    def _source(self, dashboard: Dashboard, panel: Panel, span: str) -> Source:
+        spanned = SPAN in dashboard.variables and _SPANNED.search(panel.target.raw_sql)
+        key = (dashboard.uid, panel.id, span if spanned else None)
+        if key not in self._sources:
+            self._sources[key] = Source(self, dashboard, panel, key[2])
+        return self._sources[key]

@@ -1,0 +1,194 @@
+"""The database as the page sees it: two connections, and what they spent."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
+
+from firstclick.core.database import connect_async
+from firstclick.dashboard.server.frames import Frame, read
+from firstclick.workers.worker import Backoff, one_line
+
+APPLICATION_NAME = "firstclick live"
+
+_GRACE = 2.0
+"""Seconds beyond a statement's limit after which the server is taken for dead."""
+
+
+class Away(Exception):
+    """The database doesn't answer."""
+
+
+class Failed(Exception):
+    """A query can't be answered; the message is for whoever looks at the page."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        """Until it failed."""
+
+
+class TooSlow(Failed):
+    """A query reached its time limit."""
+
+
+@dataclass
+class Spent:
+    """What the page asked of the database since it started."""
+
+    queries: int = 0
+    seconds: float = 0.0
+
+
+class Lane:
+    """A connection that runs one statement at a time, and is made anew when it breaks.
+
+    A statement has ``limit`` seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        limit: float,
+        spent: Spent,
+        log: logging.Logger,
+        target: str = "embedded",
+    ) -> None:
+        self._url = url
+        self._target = target
+        self._limit = limit
+        self._spent = spent
+        self._log = log
+        self._backoff = Backoff("PostgreSQL", log)
+        self._connection: psycopg.AsyncConnection | None = None
+        self._reason = ""
+        self._retry_at = 0.0
+        self._turn = asyncio.Lock()
+
+    async def query(self, statement: str) -> tuple[Frame, float]:
+        """Return what a statement returns, and the seconds that it took.
+
+        Raises Away, TooSlow, or Failed where the statement can't succeed.
+        """
+        async with self._turn:
+            connection = await self._connected()
+            start = time.monotonic()
+            try:
+                cursor = await self._execute(connection, statement)
+                frame = read(cursor, await cursor.fetchall())
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise await self._lost(error) from error
+                raise self._failure(error, time.monotonic() - start) from error
+            finally:
+                self._spent.queries += 1
+                self._spent.seconds += time.monotonic() - start
+            return frame, time.monotonic() - start
+
+    async def connect(self) -> None:
+        """Connect, so that others see that we are here. Raises Away."""
+        async with self._turn:
+            await self._connected()
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> psycopg.AsyncConnection:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        if time.monotonic() < self._retry_at:
+            raise Away(self._reason)
+        try:
+            self._connection = await connect_async(
+                self._url,
+                target=self._target,
+                within_limits=True,
+                prepare_threshold=None,
+                application_name=APPLICATION_NAME,
+                connect_timeout=5,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            await self._execute(
+                self._connection,
+                f"set statement_timeout = '{self._limit * 1000:.0f}ms'",
+            )
+        except psycopg.Error as error:
+            raise await self._lost(error) from error
+        self._backoff.succeeded()
+        return self._connection
+
+    async def _execute(
+        self, connection: psycopg.AsyncConnection, statement: str
+    ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        silence = asyncio.get_running_loop().call_later(
+            self._limit + _GRACE, _hang_up, connection
+        )
+        try:
+            return await connection.execute(statement)
+        finally:
+            silence.cancel()
+
+    async def _lost(self, reason: object) -> Away:
+        await self.close()
+        self._reason = one_line(reason)
+        self._retry_at = time.monotonic() + self._backoff.failed(reason)
+        return Away(self._reason)
+
+    def _failure(self, error: psycopg.Error, seconds: float) -> Failed:
+        # RisingWave has no code of its own for it
+        if isinstance(error, QueryCanceled) or seconds >= self._limit:
+            return TooSlow(f"The query takes longer than {self._limit:g} s.", seconds)
+        match error:
+            case UndefinedTable():
+                words = "A relation that it reads is missing: deploy the models."
+            case InsufficientPrivilege():
+                words = "The dashboards' role may not read a relation that it needs."
+            case _:
+                words = f"The database refused the query (SQLSTATE {error.sqlstate})."
+        self._log.warning("a panel's query failed: %s", one_line(error))
+        return Failed(words, seconds)
+
+
+def _hang_up(connection: psycopg.AsyncConnection) -> None:
+    # Cancelling would wait for the server, which may stand still
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+class Database:
+    """A lane for queries that are quick, and one for those that turned out slow."""
+
+    QUICK, SLOW = 1.0, 5.0
+    """Seconds that a statement may take."""
+
+    def __init__(self, url: str, log: logging.Logger, target: str = "embedded") -> None:
+        self.spent = Spent()
+        self._quick = Lane(url, self.QUICK, self.spent, log, target)
+        self._slow = Lane(url, self.SLOW, self.spent, log, target)
+
+    async def query(self, statement: str, expected: float) -> tuple[Frame, float]:
+        """Run a statement that took so many seconds last time. Raises Away, Failed."""
+        if expected < self.QUICK / 4:
+            with contextlib.suppress(TooSlow):
+                return await self._quick.query(statement)
+        return await self._slow.query(statement)
+
+    async def connect(self) -> None:
+        """Raises Away."""
+        await self._quick.connect()
+
+    async def close(self) -> None:
+        await self._quick.close()
+        await self._slow.close()

@@ -1,7 +1,0 @@
-"""What can be wrong with a dashboard."""
-
-from firstclick.errors import FirstClickError
-
-
-class DashboardError(FirstClickError):
-    """A dashboard's JSON, or a value for its variables, can't be used."""

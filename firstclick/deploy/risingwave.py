@@ -1,0 +1,173 @@
+"""Deployment of a new version on RisingWave, which can't swap schemas.
+
+The models are built anew in a schema beside the one that is read, compared with what
+Kafka's messages say, and take its place by two renamings: for some milliseconds between
+them there is none. Relations that are kept up to date know each other by number and
+keep working. Sources and reference data stay where they are.
+
+The sink is made anew on the new models and sends all checkouts again. What the old one
+had sent and is no checkout any more, it can't know: those keys get a tombstone, before
+it is made, so that none of them comes after a checkout of its key.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from firstclick.core.database import connect
+from firstclick.core.errors import ServerError
+from firstclick.deploy.models import SUFFIX, Models
+from firstclick.workers.topic import NotDelivered, Topic
+from firstclick.workers.worker import Place, one_line, stoppable
+
+_OLD = "_dbt_old"
+"""The schema that was read until now, for as long as something of it is needed."""
+
+_BATCH = 5_000
+"""Tombstones that are on their way at once."""
+
+# A materialized view, in which a key that is not UTF-8 is null and no error
+_SENT = """
+create materialized view if not exists {old}.purchase_ids as
+select convert_from(event_key, 'utf8') as purchase_id
+from {sources}.raw_purchases
+group by convert_from(event_key, 'utf8')
+"""
+
+_GONE = """
+select purchase_id from {old}.purchase_ids where purchase_id is not null
+except
+select purchase_id from {schema}.checkouts
+"""
+
+
+@dataclass(frozen=True)
+class RisingWave:
+    """One deployment. ``say`` gets a line for each step."""
+
+    models: Models
+    say: Callable[[str], None]
+    place: Place
+    """Where Kafka is for this process."""
+
+    def run(self) -> None:
+        """Deploy the models. Raises FirstClickError; what is read stays as it was
+        until the new models have been found right."""
+        schema = self.models.settings.schema_name
+        with self._connected() as connection:
+            there = self._schemas(connection)
+            if schema + _OLD in there:
+                self.say("Finishing what was interrupted")
+                if schema not in there:
+                    self._rename(connection, SUFFIX, "")
+                self._finish(connection)
+            if schema not in there and schema + _OLD not in there:
+                self.say("Nothing is deployed yet: building everything")
+                self.models.build()
+                return
+            if not self._is_complete(connection):
+                # dbt would keep the models that are there, edited or not
+                self.say("An earlier deployment failed: building what it lacks")
+                self.models.build_sources()
+            self._drop(connection, SUFFIX)
+            self.say(f"Building beside {schema}")
+            self.models.build_beside(
+                "--exclude",
+                *("config.materialized:kafka_table", "config.materialized:kafka_sink"),
+            )
+            self.say("Comparing it with what Kafka's messages say")
+            self.models.check()
+            self._rename(connection, "", _OLD)
+            self._rename(connection, SUFFIX, "")
+            self.say(f"It is {schema} now")
+            self._finish(connection)
+
+    def _finish(self, connection: psycopg.Connection) -> None:
+        self._execute(connection, "drop sink if exists {old}.checkouts_topic")
+        # Of a deployment that was interrupted
+        self._execute(connection, "drop sink if exists {schema}.checkouts_topic")
+        self._execute(connection, _SENT)
+        gone = self._gone(connection)
+        self._send_tombstones(gone)
+        # The sink, and the plain view, whose text still names the schema of before
+        self.models.dbt(
+            *("run", "--full-refresh", "--select", "checkouts_topic", "expired_events")
+        )
+        # What went meanwhile, which neither sink has seen go
+        self._send_tombstones(self._gone(connection) - gone)
+        self._drop(connection, _OLD)
+
+    def _gone(self, connection: psycopg.Connection) -> set[str]:
+        """The keys of purchases that are no checkouts now."""
+        return {key for (key,) in self._execute(connection, _GONE)}
+
+    def _send_tombstones(self, keys: set[str]) -> None:
+        ordered = sorted(keys)
+        try:
+            with stoppable() as stop:
+                topic = Topic(self.place, "checkouts", stop)
+                for begin in range(0, len(ordered), _BATCH):
+                    topic.send((key, None) for key in ordered[begin : begin + _BATCH])
+        except NotDelivered as error:
+            raise ServerError(
+                f"checkouts that are none any more can't be deleted: {error}; then "
+                "deploy again"
+            ) from error
+
+    def _rename(self, connection: psycopg.Connection, now: str, then: str) -> None:
+        schema = self.models.settings.schema_name
+        connection.execute(
+            sql.SQL("alter schema {} rename to {}").format(
+                sql.Identifier(schema + now), sql.Identifier(schema + then)
+            )
+        )
+
+    def _drop(self, connection: psycopg.Connection, suffix: str) -> None:
+        name = sql.Identifier(self.models.settings.schema_name + suffix)
+        connection.execute(sql.SQL("drop schema if exists {} cascade").format(name))
+
+    def _execute(
+        self, connection: psycopg.Connection, statement: str
+    ) -> psycopg.Cursor[tuple[str]]:
+        schema = self.models.settings.schema_name
+        return connection.execute(
+            sql.SQL(statement).format(
+                schema=sql.Identifier(schema),
+                old=sql.Identifier(schema + _OLD),
+                sources=sql.Identifier(schema + "_sources"),
+            )
+        )
+
+    def _is_complete(self, connection: psycopg.Connection) -> bool:
+        """Whether the sink is there, and so all that its models read.
+
+        dbt makes the schemas before anything else, so they say nothing.
+        """
+        rows = connection.execute(
+            "select sinks.name from rw_catalog.rw_sinks as sinks"
+            " inner join rw_catalog.rw_schemas as schemas"
+            " on sinks.schema_id = schemas.id"
+            " where schemas.name = %s and sinks.name = 'checkouts_topic'",
+            [self.models.settings.schema_name],
+        ).fetchall()
+        return bool(rows)
+
+    def _schemas(self, connection: psycopg.Connection) -> set[str]:
+        rows = connection.execute("select name from rw_catalog.rw_schemas").fetchall()
+        return {name for (name,) in rows}
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection]:
+        try:
+            with connect(
+                self.models.database_url, target="risingwave", autocommit=True
+            ) as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise ServerError(
+                f"RisingWave does not do it: {one_line(error)}; expected it at "
+                "DATABASE_URL, run by its owner: correct it and deploy again"
+            ) from error

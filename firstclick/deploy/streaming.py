@@ -1,0 +1,38 @@
+"""The command `firstclick deploy`."""
+
+from collections.abc import Callable
+
+from firstclick.core.errors import SettingsError
+from firstclick.core.settings import Settings
+from firstclick.deploy.materialize import Materialize
+from firstclick.deploy.models import Models
+from firstclick.deploy.risingwave import RisingWave
+from firstclick.workers.worker import Place
+
+
+def deploy(settings: Settings, say: Callable[[str], None]) -> None:
+    """Deploy the models beside those that are read, and put them in their place.
+
+    A first deployment makes the topics that are missing. ``say`` gets a line for each
+    step. Raises FirstClickError.
+    """
+    if settings.target == "embedded":
+        raise SettingsError(
+            "FIRSTCLICK_TARGET is 'embedded', expected 'materialize' or 'risingwave': "
+            "the embedded engine's models are deployed by `firstclick up` or `dbt run`"
+        )
+    url, kafka = settings.database_url, settings.kafka
+    if url is None or kafka is None:
+        raise SettingsError(
+            "DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is not set, expected both with "
+            f"FIRSTCLICK_TARGET={settings.target}: set them to where it and its Kafka "
+            "run"
+        )
+    models = Models(settings, url)
+    if settings.target == "materialize":
+        Materialize.of(models, say).run()
+    else:
+        place = Place(
+            url, kafka, settings.schema_name, settings.topic_prefix, settings.target
+        )
+        RisingWave(models, say, place).run()

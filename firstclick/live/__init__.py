@@ -1,5 +1,0 @@
-"""The live page: Grafana's dashboards drawn in a browser, their values pushed.
-
-`python -m firstclick.live` serves it. `board` asks the database, each panel once
-whatever the number of viewers; `web` is what a browser may ask for; `static` draws.
-"""

@@ -1,0 +1,100 @@
+"""Heals a source on Materialize that a message without a key has stopped.
+
+Materialize keeps the latest message of each key. A message without one makes the source
+an error, and with it every relation that is derived from it, until a message comes that
+has neither key nor value. Nothing is lost meanwhile: Kafka holds all of it, and the
+source goes on from where it was. A compacted topic refuses such messages.
+"""
+
+import time
+from collections.abc import Callable
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from firstclick.core.database import connect
+from firstclick.core.errors import ServerError, SettingsError
+from firstclick.core.settings import Settings
+from firstclick.workers.topic import NotDelivered, Topic
+from firstclick.workers.worker import Place, one_line, stoppable
+
+TOPICS = ("clicks", "purchases")
+
+HEALED_SECONDS = 60.0
+"""How long the source may take to show it."""
+
+_POLL_SECONDS = 0.2
+_READ: LiteralString = "select event_key from {source} limit 1"
+_WORDS = "null key"
+
+
+def require_materialize(settings: Settings) -> None:
+    """Raise SettingsError for another engine, and where Materialize is not named."""
+    if settings.target != "materialize":
+        raise SettingsError(
+            f"FIRSTCLICK_TARGET is {settings.target!r}, expected 'materialize': on the "
+            "other engines a message without a key is a rejected event and stops "
+            "nothing"
+        )
+    if settings.database_url is None or settings.kafka_bootstrap_servers is None:
+        raise SettingsError(
+            "DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is not set, expected both with "
+            "FIRSTCLICK_TARGET=materialize: set them to where Materialize and its "
+            "Kafka run"
+        )
+
+
+def stopped_topics(place: Place) -> list[str]:
+    """The topics whose source a message without a key has stopped.
+
+    Raises ServerError, also where a source is in an error of another kind.
+    """
+    return [topic for topic in TOPICS if _is_stopped(place, topic)]
+
+
+def repair(place: Place, say: Callable[[str], None]) -> list[str]:
+    """Heal the stopped sources; returns their topics.
+
+    Raises ServerError.
+    """
+    stopped = stopped_topics(place)
+    for topic in stopped:
+        say(f"{place.topic_prefix}{topic}: stopped by a message without a key")
+        try:
+            with stoppable() as stop:
+                Topic(place, topic, stop).send([(None, None)])
+        except NotDelivered as error:
+            raise ServerError(f"the source can't be healed: {error}") from error
+        _await(place, topic)
+        say(f"{place.topic_prefix}{topic}: healed; compacted, it would refuse them")
+    return stopped
+
+
+def _await(place: Place, topic: str) -> None:
+    deadline = time.monotonic() + HEALED_SECONDS
+    while _is_stopped(place, topic):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"the source of {topic} is still stopped {HEALED_SECONDS:.0f} s after "
+                "the message that heals it: more messages without a key may have come; "
+                "find who sends them, and repair again"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_stopped(place: Place, topic: str) -> bool:
+    source = sql.Identifier(f"{place.schema}_sources", f"raw_{topic}")
+    try:
+        with connect(
+            place.database_url, target=place.target, autocommit=True
+        ) as connection:
+            connection.execute("set transaction_isolation = 'serializable'")
+            connection.execute(sql.SQL(_READ).format(source=source))
+    except psycopg.Error as error:
+        if _WORDS in str(error).lower():
+            return True
+        raise ServerError(
+            f"the source of {topic} can't be read: {one_line(error)}"
+        ) from error
+    return False

@@ -1,0 +1,328 @@
+"""The stack as seen from outside: start it, stop it, find it.
+
+Others use ``running`` for the addresses, or ``up`` as a context manager.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from firstclick.core import exec_wrapper
+from firstclick.core.cluster import Cluster, Security
+from firstclick.core.environment import DOWNLOADING, MODELS, child_environment
+from firstclick.core.errors import (
+    FirstClickError,
+    HomeError,
+    ServerError,
+    SettingsError,
+)
+from firstclick.core.home import Home, State, Step
+from firstclick.core.processes import end
+from firstclick.core.settings import Settings
+from firstclick.operate.supervisor import LOCKED, end_children
+
+_MODULE = "firstclick.operate.supervisor"
+_POLL = 0.05
+_STOP_SECONDS = 90
+
+OnStep = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is ready."""
+
+    home: Path
+    database_url: str
+    reader_url: str
+    """The database for the role that the dashboards read by."""
+    bootstrap_servers: str
+    schema_name: str
+    topic_prefix: str
+    live_url: str | None = None
+    """The live page, where one is served."""
+    kafka_security: Security = field(default_factory=Security)
+
+    @property
+    def kafka(self) -> Cluster:
+        return Cluster(self.bootstrap_servers, self.kafka_security)
+
+
+@dataclass(frozen=True)
+class Started:
+    """What ``start`` found or made."""
+
+    stack: Stack
+    supervisor: "subprocess.Popen[bytes] | None"
+    """None where the stack was up already, or another process started it."""
+
+
+def find(path: Path) -> State | None:
+    """What the supervisor of a home says, or None where none lives.
+
+    Raises HomeError where the home can't be read, or others could have written to it.
+    """
+    if not path.is_dir():
+        return None
+    home = Home(path)
+    home.check()
+    state = home.state
+    if state is None or state.phase in ("stopped", "failed"):
+        return None
+    return state if _supervisor(home, state) is not None else None
+
+
+def _supervisor(home: Home, state: State) -> psutil.Process | None:
+    """The supervisor that lives, if one does.
+
+    Who holds the home's lock is one, even where its record no longer fits it: an
+    earlier version told processes apart by a time that moves when the clock is set.
+    """
+    process = state.supervisor.find()
+    if process is not None or not home.is_held:
+        return process
+    try:
+        process = psutil.Process(state.supervisor.pid)
+        if home.path.samefile(process.cwd()) and _MODULE in process.cmdline():
+            return process
+    except (psutil.Error, OSError):
+        pass
+    return None
+
+
+def running(settings: Settings) -> Stack:
+    """The addresses of the stack that is ready. Raises ServerError where none is."""
+    state = find(settings.home)
+    if state is None:
+        raise ServerError(
+            f"nothing runs in {settings.home}, expected a running stack: start it "
+            "with `firstclick up`"
+        )
+    if state.phase != "ready":
+        raise ServerError(
+            f"the stack in {settings.home} is {state.phase}, expected it ready: wait"
+        )
+    return _stack(settings.home, state)
+
+
+def start(
+    settings: Settings,
+    *,
+    detach: bool,
+    servers_only: bool = False,
+    on_step: OnStep = lambda step: None,
+) -> Started:
+    """Start the stack, or find it running, and wait until it is ready.
+
+    ``detach`` lets it outlive us; else it stops when the calling thread ends, however
+    it does. Of two that start at once one does and both wait. ``on_step`` gets each
+    step as it is done. Raises FirstClickError for what went wrong, after everything
+    has stopped.
+    """
+    if settings.target != "embedded":
+        raise SettingsError(
+            f"FIRSTCLICK_TARGET is {settings.target!r}, expected 'embedded': another "
+            "engine is started by its own means"
+        )
+    home = Home.open(settings.home)
+    settings = _without_own(home, settings)
+    state = find(home.path)
+    supervisor = None
+    if state is not None and state.phase == "stopping":
+        _wait_for_end(home, state)
+        state = None
+    if state is None:
+        supervisor = _spawn(home, settings, detach, servers_only)
+    try:
+        state = _follow(home, supervisor, on_step)
+    except BaseException:
+        if supervisor is not None:
+            _end(supervisor)
+        raise
+    if state.servers_only and not servers_only:
+        raise HomeError(
+            f"the stack in {home.path} runs with --servers-only, expected all of it: "
+            "run `firstclick down` first"
+        )
+    ours = supervisor is not None and supervisor.pid == state.supervisor.pid
+    return Started(_stack(home.path, state), supervisor if ours else None)
+
+
+@contextlib.contextmanager
+def up(
+    settings: Settings,
+    on_step: OnStep = lambda step: None,
+    *,
+    servers_only: bool = False,
+) -> Iterator[Started]:
+    """The stack for as long as the block runs; one that was up already stays up."""
+    started = start(settings, detach=False, servers_only=servers_only, on_step=on_step)
+    try:
+        yield started
+    finally:
+        if started.supervisor is not None:
+            _end(started.supervisor)
+
+
+def down(path: Path) -> bool:
+    """Stop the stack of a home; False where nothing ran.
+
+    Also what a killed supervisor left behind. What does not stop within its
+    patience is killed. Raises HomeError.
+    """
+    if not path.is_dir():
+        return False
+    home = Home.open(path)
+    state = home.state
+    if state is None:
+        return False
+    supervisor = _supervisor(home, state)
+    stopped = supervisor is not None
+    if supervisor is not None:
+        end(supervisor, signal.SIGTERM, _STOP_SECONDS)
+    with home.locked(timeout=5):
+        stopped |= any(child.process.find() for child in state.children.values())
+        end_children(state)
+    return stopped
+
+
+def _without_own(home: Home, settings: Settings) -> Settings:
+    # After eval "$(firstclick env)" the variables name servers that are our own
+    last = home.state
+    update: dict[str, None] = {}
+    if last is not None:
+        if "postgres" in last.children and settings.database_url == last.database_url:
+            update["database_url"] = None
+        if (
+            "kafka" in last.children
+            and settings.kafka_bootstrap_servers == last.bootstrap_servers
+        ):
+            update["kafka_bootstrap_servers"] = None
+    return settings.model_copy(update=update)
+
+
+def _spawn(
+    home: Home, settings: Settings, detach: bool, servers_only: bool
+) -> "subprocess.Popen[bytes]":
+    log = home.logs / "supervisor.log"
+    command = [sys.executable, "-m", _MODULE]
+    if servers_only:
+        command.append("--servers-only")
+    if not detach:
+        command = [
+            *(sys.executable, "-I", "-S", exec_wrapper.__file__),
+            *(str(os.getpid()), str(int(signal.SIGTERM)), "", ""),
+            *command,
+        ]
+    with home.errors(), open(log, "ab", opener=_private) as output:
+        return subprocess.Popen(
+            command,
+            cwd=home.path,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _follow(
+    home: Home, supervisor: "subprocess.Popen[bytes] | None", on_step: OnStep
+) -> State:
+    done = 0
+    while True:
+        code = supervisor.poll() if supervisor is not None else None
+        state = home.state
+        if supervisor is not None and code == LOCKED:
+            # Another one is faster, or just about to stop
+            supervisor = None
+            state = _wait_for_other(home)
+        ours = supervisor is None or (
+            state is not None and state.supervisor.pid == supervisor.pid
+        )
+        if state is not None and ours:
+            for step in state.steps[done:]:
+                on_step(step)
+            done = max(done, len(state.steps))
+            if state.phase == "ready":
+                return state
+            if state.phase == "failed" or (state.phase == "stopping" and state.error):
+                if supervisor is not None:
+                    supervisor.wait()
+                raise FirstClickError(state.error or "the stack failed to start")
+            if supervisor is None and _supervisor(home, state) is None:
+                raise ServerError(
+                    f"the stack in {home.path} stopped while it was waited for: "
+                    "start it again"
+                )
+        if code == 0:
+            raise ServerError(
+                f"the stack in {home.path} was stopped while it started: start it again"
+            )
+        if code is not None and code != LOCKED:
+            raise ServerError(
+                f"the supervisor ended with status {code}: see "
+                f"{home.logs / 'supervisor.log'}"
+            )
+        time.sleep(_POLL)
+
+
+def _wait_for_end(home: Home, state: State) -> None:
+    process = _supervisor(home, state)
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+
+
+def _wait_for_other(home: Home) -> State:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        state = find(home.path)
+        if state is not None and state.phase != "stopping":
+            return state
+        time.sleep(_POLL)
+    raise HomeError(
+        f"{home.path} is held by another firstclick that is not starting: wait for "
+        "it, or run `firstclick down`"
+    )
+
+
+def _end(supervisor: "subprocess.Popen[bytes]") -> None:
+    if supervisor.poll() is None:
+        supervisor.send_signal(signal.SIGTERM)
+    try:
+        supervisor.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def _stack(path: Path, state: State) -> Stack:
+    assert state.database_url is not None and state.bootstrap_servers is not None
+    assert state.reader_url is not None
+    return Stack(
+        path,
+        state.database_url,
+        state.reader_url,
+        state.bootstrap_servers,
+        state.schema_name,
+        state.topic_prefix,
+        state.live_url,
+        state.kafka_security,
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return child_environment(settings.environment(), also=(*DOWNLOADING, *MODELS))

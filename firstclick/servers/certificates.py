@@ -1,0 +1,202 @@
+"""The certificate by which the own servers are known, and who vouches for it."""
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPrivateKeyTypes,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from firstclick.core.errors import HomeError, SettingsError
+from firstclick.core.home import Home
+from firstclick.core.trust import changeable
+
+ADDRESS = ipaddress.ip_address("127.0.0.1")
+"""Where the own servers listen, so what their certificate must be for."""
+
+LIFETIME = datetime.timedelta(days=825)
+RENEWED = datetime.timedelta(days=400)
+"""A generated certificate that is good for less than this is replaced at a start."""
+
+_NAMES = ("ca.pem", "server.key", "server.pem")
+"""In the order in which they are written: the last one completes them."""
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """What a server shows, and what its clients trust."""
+
+    chain: bytes
+    """PEM: the server's certificate, then those between it and the authority's."""
+    key: bytes
+    """PEM, PKCS #8, not encrypted."""
+    authority: Path
+    """The file with the authority's certificate, in PEM."""
+
+
+def generated(home: Home) -> Certificates:
+    """Those of the home, made where they are missing or about to end.
+
+    The authority signs this one certificate: its key is forgotten at once. Raises
+    HomeError.
+    """
+    directory = home.path / "tls"
+    with home.errors():
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if not _is_good(directory):
+            for name, content in zip(_NAMES, _generate(), strict=True):
+                home.write_bytes(content, f"tls/{name}")
+        authority, key, chain = (directory / name for name in _NAMES)
+        return Certificates(chain.read_bytes(), key.read_bytes(), authority)
+
+
+def given(certificate: Path, key: Path, authority: Path) -> Certificates:
+    """Those in these files. Raises SettingsError where they can't be used."""
+    try:
+        for file in (certificate, key, authority):
+            found = changeable(file)
+            if found is not None:
+                raise SettingsError(
+                    f"{found}, on the way to {file}, can be changed by other users, "
+                    "expected by its owner alone: keep what FIRSTCLICK_TLS_CERTIFICATE"
+                    ", FIRSTCLICK_TLS_KEY and FIRSTCLICK_TLS_CA name where nobody else "
+                    "can write"
+                )
+        chain = certificate.read_bytes()
+        loaded = x509.load_pem_x509_certificates(chain)[0]
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+        x509.load_pem_x509_certificates(authority.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"{error.filename} can't be read: {error.strerror}; expected PEM there, "
+            "see FIRSTCLICK_TLS_CERTIFICATE, FIRSTCLICK_TLS_KEY and FIRSTCLICK_TLS_CA"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise SettingsError(
+            f"the files of FIRSTCLICK_TLS_CERTIFICATE, FIRSTCLICK_TLS_KEY and "
+            f"FIRSTCLICK_TLS_CA are not what was expected ({error}): give a "
+            "certificate, its key without a passphrase, and the authority's "
+            "certificate, each in PEM"
+        ) from error
+    if loaded.public_key() != private.public_key():
+        raise SettingsError(
+            f"{key} is not the key of {certificate}: set FIRSTCLICK_TLS_KEY to the one "
+            "that is"
+        )
+    if ADDRESS not in _addresses(loaded):
+        raise SettingsError(
+            f"{certificate} is not for {ADDRESS}, where the own servers listen: give "
+            "one that names it among its alternative names"
+        )
+    return Certificates(chain, _pem_of(private), authority)  # type: ignore[arg-type]
+
+
+def _is_good(directory: Path) -> bool:
+    if not all((directory / name).is_file() for name in _NAMES):
+        return False
+    try:
+        found = x509.load_pem_x509_certificate((directory / "server.pem").read_bytes())
+    except ValueError as error:
+        raise HomeError(
+            f"{directory} holds no certificate ({error}), expected one: delete the "
+            "directory, it is made anew"
+        ) from error
+    return found.not_valid_after_utc - _now() > RENEWED
+
+
+def _generate() -> tuple[bytes, bytes, bytes]:
+    """The authority's certificate, the server's key, and its certificate."""
+    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority_name = _name("First Click's own authority")
+    authority = (
+        _certificate(authority_name, authority_name, authority_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    server = (
+        _certificate(_name("First Click"), authority_name, key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                authority_key.public_key()
+            ),
+            critical=False,
+        )
+        .add_extension(
+            # Kafka is a client of itself as well
+            x509.ExtendedKeyUsage(
+                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+            ),
+            critical=False,
+        )
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ADDRESS), x509.DNSName("localhost")]
+            ),
+            critical=False,
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    return authority.public_bytes(pem), _pem_of(key), server.public_bytes(pem)
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        )
+        .serial_number(x509.random_serial_number())
+        # Clocks differ
+        .not_valid_before(_now() - datetime.timedelta(hours=1))
+        .not_valid_after(_now() + LIFETIME)
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _usage(**uses: bool) -> x509.KeyUsage:
+    names = (
+        *("digital_signature", "content_commitment", "key_encipherment"),
+        *("data_encipherment", "key_agreement", "key_cert_sign", "crl_sign"),
+        *("encipher_only", "decipher_only"),
+    )
+    return x509.KeyUsage(**(dict.fromkeys(names, False) | uses))
+
+
+def _addresses(certificate: x509.Certificate) -> list[object]:
+    try:
+        names = certificate.extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return []
+    return list(names.value.get_values_for_type(x509.IPAddress))
+
+
+def _pem_of(key: CertificateIssuerPrivateKeyTypes) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

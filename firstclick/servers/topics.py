@@ -1,0 +1,179 @@
+"""The topics of the pipeline."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from firstclick.core.cluster import Admin, Cluster
+from firstclick.core.durations import hours_of_messages
+from firstclick.core.errors import ServerError
+
+TOPICS = ("clicks", "purchases", "checkouts")
+
+_HOUR_MS = 3_600_000
+_TIMEOUT = 10
+
+_CONFIG = {
+    "cleanup.policy": "compact,delete",
+    # A producer's clock must not decide what is in the future, or what outlives what
+    "message.timestamp.type": "LogAppendTime",
+    # Only whole segments are deleted and compacted
+    "segment.ms": str(_HOUR_MS),
+    "segment.bytes": str(256 * 1024 * 1024),
+    # Of what is deleted no more than a quarter of what is kept: the default is as much
+    "min.cleanable.dirty.ratio": "0.2",
+}
+
+
+@dataclass(frozen=True)
+class TopicProblem:
+    """What a given cluster's topic has otherwise than the pipeline needs it."""
+
+    topic: str
+    problem: str
+
+
+def create_topics(
+    cluster: Cluster, prefix: str, partitions: int, message_bytes: int | None
+) -> list[str]:
+    """Create the topics that are missing; returns their names.
+
+    Those that exist are left as they are: see ``problems``. One node's topics have
+    no replicas; a cluster's as many as it has brokers, at most three.
+    ``message_bytes`` is a limit for an event, or None for the cluster's own; a
+    checkout, which has texts of two events, may have four times as many.
+    Raises ServerError where the cluster can't be reached or refuses.
+    """
+    admin = Admin(cluster)
+    client = admin.client
+    try:
+        metadata = client.list_topics(timeout=_TIMEOUT)
+        missing = [
+            prefix + topic for topic in TOPICS if prefix + topic not in metadata.topics
+        ]
+        if not missing:
+            return []
+        replicas = min(3, len(metadata.brokers))
+        created = client.create_topics(
+            [
+                NewTopic(
+                    topic,
+                    num_partitions=partitions,
+                    replication_factor=replicas,
+                    config={
+                        **_CONFIG,
+                        "retention.ms": str(hours_of_messages() * _HOUR_MS),
+                        **_size_limit(topic, prefix, message_bytes),
+                    },
+                )
+                for topic in missing
+            ],
+            operation_timeout=_TIMEOUT,
+        )
+        for future in created.values():
+            try:
+                future.result(_TIMEOUT)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+    except KafkaException as error:
+        raise ServerError(
+            f"the topics can't be made on {cluster.servers}: "
+            f"{admin.reason(error)}; see to the cluster, or unset "
+            "KAFKA_BOOTSTRAP_SERVERS to use an own one"
+        ) from error
+    return missing
+
+
+def keep_long_enough(cluster: Cluster, prefix: str) -> list[str]:
+    """Have the topics keep messages as long as the models need them.
+
+    They were made when the models needed less. Returns the names of those that are
+    changed. Raises ServerError where the cluster can't be reached or refuses.
+    """
+    admin = Admin(cluster)
+    needed = hours_of_messages() * _HOUR_MS
+    resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
+    try:
+        short = [
+            resource
+            for resource, future in admin.client.describe_configs(
+                resources, request_timeout=_TIMEOUT
+            ).items()
+            if 0 <= int(future.result(_TIMEOUT)["retention.ms"].value) < needed
+        ]
+        for resource in short:
+            resource.add_incremental_config(
+                ConfigEntry(
+                    "retention.ms",
+                    str(needed),
+                    incremental_operation=AlterConfigOpType.SET,
+                )
+            )
+        if short:
+            for done in admin.client.incremental_alter_configs(short).values():
+                done.result(_TIMEOUT)
+    except KafkaException as error:
+        raise ServerError(
+            f"the topics' retention can't be set on {cluster.servers}: "
+            f"{admin.reason(error)}; see to the cluster"
+        ) from error
+    return [resource.name for resource in short]
+
+
+def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
+    """What the topics of a cluster lack, of those that exist. Raises KafkaException."""
+    needed = hours_of_messages()
+    resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
+    found = []
+    for resource, future in client.describe_configs(
+        resources, request_timeout=_TIMEOUT
+    ).items():
+        try:
+            config = future.result(_TIMEOUT)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            raise
+        if "compact" not in config["cleanup.policy"].value:
+            found.append(
+                TopicProblem(
+                    resource.name,
+                    "is not compacted, so messages without a key get in: set "
+                    "cleanup.policy to compact,delete",
+                )
+            )
+        if config["message.timestamp.type"].value != "LogAppendTime":
+            found.append(
+                TopicProblem(
+                    resource.name,
+                    "has the producers' times, so their clocks decide what is in the "
+                    "future: set message.timestamp.type to LogAppendTime",
+                )
+            )
+        kept = int(config["retention.ms"].value)
+        if 0 <= kept < needed * _HOUR_MS:
+            found.append(
+                TopicProblem(
+                    resource.name,
+                    f"keeps messages for {kept / _HOUR_MS:,.0f} hours, so they can't "
+                    f"all be read again: set retention.ms to {needed * _HOUR_MS}, by "
+                    "the project's retention and attribution_window",
+                )
+            )
+    return found
+
+
+def _size_limit(topic: str, prefix: str, message_bytes: int | None) -> dict[str, str]:
+    if message_bytes is None:
+        return {}
+    factor = 4 if topic == f"{prefix}checkouts" else 1
+    return {"max.message.bytes": str(factor * message_bytes)}

@@ -1,0 +1,1 @@
+"""What moves events: the connector, the publisher, and retention."""

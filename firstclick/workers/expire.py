@@ -1,0 +1,243 @@
+"""Deletes what is no longer kept, by a tombstone in Kafka for each expired event.
+
+Which events have expired is said by the relation expired_events, the same on every
+engine. The engine then takes back the events and all that came of them, and Kafka's
+compaction the messages. An event that is met again before its tombstone has arrived
+gets a second one, which changes nothing, so a pass may be cut off, and several may run.
+But where the engine is behind, the next pass waits for the last one's tombstones: sent
+again and again they would keep it behind. Run it as
+``python -m firstclick.workers.expire``.
+"""
+
+import logging
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import psycopg
+from psycopg import sql
+
+from firstclick.core.database import connect
+from firstclick.core.durations import hours_of_messages
+from firstclick.core.errors import ServerError
+from firstclick.core.metrics import ExpireMetrics, left
+from firstclick.workers.topic import NotDelivered, Topic
+from firstclick.workers.worker import Backoff, Place, Stop, main, one_line, stoppable
+
+TOPICS = ("clicks", "purchases")
+
+EVERY_SECONDS = 60.0
+"""From the start of one pass to that of the next."""
+
+BATCH = 5_000
+"""Tombstones that are on their way at once."""
+
+EXPIRED = "select topic, event_id, hexadecimal_key from {schema}.expired_events"
+
+MARKS = 100
+"""Of the keys that a pass deletes the last so many stand for all."""
+
+LEFT = """
+select exists (
+    select 1 from {schema}.expired_events
+    where event_id = any(%s) or hexadecimal_key = any(%s)
+)
+"""
+
+COUNTED = "select topic, count(*) from {schema}.expired_events group by topic"
+
+KEYLESS = """
+delete from {table}
+where event_key is null and kafka_time < now() - %s * interval '1 hour'
+"""
+
+
+@dataclass(frozen=True)
+class Expired:
+    """How many events of each topic have expired."""
+
+    clicks: int
+    purchases: int
+
+    def __str__(self) -> str:
+        return f"{self.clicks:,} clicks and {self.purchases:,} purchases"
+
+
+class Pace:
+    """When the next pass is due, the keys that stand for the last one being known."""
+
+    def __init__(self, every: float) -> None:
+        self._every = self._patience = every
+        self._begun = 0.0
+        self.marks: dict[str, deque[str | bytes]] = {}
+
+    def begin(self) -> None:
+        """Note that a pass begins, and forget the last one."""
+        self._begun = time.monotonic()
+        self.marks = {topic: deque(maxlen=MARKS) for topic in TOPICS}
+
+    @property
+    def until_next(self) -> float:
+        """Seconds until it is time to look again."""
+        return max(0.0, self._begun + self._every - time.monotonic())
+
+    def waits(self, are_left: bool) -> bool:
+        """Whether to let the engine catch up, the last pass's events being there yet.
+
+        Not for ever, as their tombstones may be lost: but each time twice as long, so
+        that all that is sent again is no more than what there is.
+        """
+        if not are_left:
+            self._patience = self._every
+            return False
+        if time.monotonic() < self._begun + self._patience:
+            return True
+        self._patience *= 2
+        return False
+
+
+class Expirer:
+    """A session in the database, and both topics."""
+
+    def __init__(
+        self, connection: psycopg.Connection, place: Place, stop: Stop
+    ) -> None:
+        self._connection = connection
+        self._stop = stop
+        self._names = {
+            "schema": sql.Identifier(place.schema),
+            "maintenance": sql.Identifier(f"{place.schema}_maintenance"),
+        }
+        self._place = place
+        self._topics = {topic: Topic(place, topic, stop) for topic in TOPICS}
+
+    def count(self) -> Expired:
+        """Say what a pass would delete."""
+        rows = self._connection.execute(sql.SQL(COUNTED).format(**self._names))
+        return Expired(**(dict.fromkeys(TOPICS, 0) | dict(rows.fetchall())))
+
+    def are_left(self, marks: Mapping[str, Iterable[str | bytes]]) -> bool:
+        """Whether any of these keys is one of an event that is yet to be deleted."""
+        keys = [key for of_topic in marks.values() for key in of_topic]
+        if not keys:
+            return False
+        row = self._connection.execute(
+            sql.SQL(LEFT).format(**self._names),
+            [
+                [key for key in keys if isinstance(key, str)],
+                [key.hex() for key in keys if isinstance(key, bytes)],
+            ],
+        ).fetchone()
+        return row == (True,)
+
+    def run(self, marks: Mapping[str, deque[str | bytes]] | None = None) -> Expired:
+        """Delete all that has expired; memory is bounded whatever there is.
+
+        ``marks`` get the last keys of each topic.
+
+        Raises topic.NotDelivered, psycopg.Error, worker.Stopped.
+        """
+        sent = Counter[str]()
+        waiting: dict[str, list[str | bytes]] = {topic: [] for topic in TOPICS}
+        for topic, key in self._keys():
+            waiting[topic].append(key)
+            if len(waiting[topic]) == BATCH:
+                self._delete(topic, waiting[topic])
+                waiting[topic] = []
+            sent[topic] += 1
+            if marks is not None:
+                marks[topic].append(key)
+        for topic, keys in waiting.items():
+            self._delete(topic, keys)
+        if self._place.target == "embedded":
+            self._forget_keyless()
+        return Expired(**{topic: sent[topic] for topic in TOPICS})
+
+    def _forget_keyless(self) -> None:
+        """Delete the messages without a key that Kafka has forgotten.
+
+        No tombstone can, and the embedded engine has them in tables.
+        """
+        with self._connection.transaction():
+            self._connection.execute(
+                sql.SQL("select {maintenance}.serialise()").format(**self._names)
+            )
+            for topic in TOPICS:
+                table = sql.Identifier(self._place.schema, f"raw_{topic}")
+                self._connection.execute(
+                    sql.SQL(KEYLESS).format(table=table), [hours_of_messages()]
+                )
+
+    def _keys(self) -> Iterator[tuple[str, str | bytes]]:
+        with self._connection.cursor() as cursor:
+            statement = sql.SQL(EXPIRED).format(**self._names)
+            for topic, event_id, key in cursor.stream(statement, size=1_000):
+                yield topic, bytes.fromhex(key) if event_id is None else event_id
+
+    def _delete(self, topic: str, keys: list[str | bytes]) -> None:
+        if keys:
+            self._topics[topic].send((key, None) for key in keys)
+
+
+@contextmanager
+def expirer(place: Place, stop: Stop) -> Iterator[Expirer]:
+    """Connect for as long as the block runs. Raises psycopg.Error."""
+    with connect(
+        place.database_url,
+        target=place.target,
+        autocommit=True,
+        application_name="firstclick expire",
+        connect_timeout=5,
+    ) as connection:
+        yield Expirer(connection, place, stop)
+
+
+def expire_once(place: Place, *, dry_run: bool = False) -> Expired:
+    """Delete what has expired, or only count it. Raises ServerError."""
+    try:
+        with stoppable() as stop, expirer(place, stop) as session:
+            return session.count() if dry_run else session.run()
+    except (psycopg.Error, NotDelivered) as error:
+        raise ServerError(
+            f"nothing more can be expired: {one_line(error)}; see that the pipeline "
+            "runs and its models are deployed, and run it again"
+        ) from error
+
+
+def expire(
+    place: Place, stop: Stop, log: logging.Logger, every: float = EVERY_SECONDS
+) -> None:
+    """Delete what has expired, and again ``every`` so many seconds.
+
+    Until a signal comes: raises worker.Stopped when it comes while waiting.
+    """
+    metrics = ExpireMetrics()
+    failures = Backoff("retention", log, place.metrics)
+    pace = Pace(every)
+    with left(metrics.registry, place.metrics, "expire"):
+        while not stop.requested:
+            try:
+                with expirer(place, stop) as session:
+                    while not stop.requested:
+                        stop.wait(pace.until_next)
+                        if pace.waits(session.are_left(pace.marks)):
+                            stop.wait(every)
+                            continue
+                        pace.begin()
+                        expired = session.run(pace.marks)
+                        failures.succeeded()
+                        metrics.tombstones.labels("clicks").inc(expired.clicks)
+                        metrics.tombstones.labels("purchases").inc(expired.purchases)
+                        metrics.passed.set_to_current_time()
+                        if expired.clicks or expired.purchases:
+                            log.info("expired %s", expired, extra=asdict(expired))
+            except (psycopg.Error, NotDelivered) as error:
+                pace = Pace(every)
+                stop.wait(failures.failed(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main("expire", expire))

@@ -1,0 +1,215 @@
+"""Publishes every change of the relation checkouts to the topic checkouts.
+
+At least once, in order per key: what has changed is a row of checkouts_changes until
+Kafka has acknowledged the checkout's newest state, or a tombstone where it is gone.
+Run it as ``python -m firstclick.workers.publisher``.
+"""
+
+import logging
+import sys
+import time
+
+import msgspec
+import psycopg
+from confluent_kafka import KafkaException
+from psycopg import sql
+
+from firstclick.core.errors import DeploymentError
+from firstclick.core.metrics import PublisherMetrics, left
+from firstclick.workers.published import Published
+from firstclick.workers.topic import NotDelivered, Topic
+from firstclick.workers.worker import Backoff, Place, Stop, exclusive_session, main
+
+MOST_CHANGES = 2_000
+"""Published in one round."""
+
+LOOK_SECONDS = 0.05
+"""How long to wait before looking for changes again, when there were none. A
+notification would come at once, but whoever may log in can fill PostgreSQL's queue of
+notifications, and then every transaction that sends one fails."""
+
+WAIT_SECONDS = 1.0
+"""Before a round, where no look found a change."""
+
+ROUND_SECONDS = 0.05
+"""From one round's start to the next, unless there is a full round's work."""
+
+CHECK_SECONDS = 2.0
+"""From one look whether the topic is still the same to the next."""
+
+SUMMARY_SECONDS = 60.0
+
+CHANGES = """
+select changes.change_id, changes.purchase_id as changed_id, current.*
+from (
+    select change_id, purchase_id
+    from {schema}.checkouts_changes
+    order by change_id
+    limit %b
+) as changes
+left join lateral (
+    select * from {schema}.checkouts_topic as published
+    where published.purchase_id = changes.purchase_id
+    -- Keeps the look-up by index, whatever the planner expects
+    offset 0
+) as current on true
+order by changes.change_id
+"""
+
+LOOK = """
+select exists (
+    select from {schema}.checkouts_changes
+    -- By its index, whose entries of what is gone cost nothing again
+    order by change_id
+    limit 1
+)
+"""
+
+DELETE = "delete from {schema}.checkouts_changes where change_id = any(%b)"
+
+
+def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
+    """Publish changes until a signal comes.
+
+    Raises DeploymentError when the relations are missing at the start, Stopped when a
+    signal comes while waiting.
+    """
+    metrics = PublisherMetrics()
+    with left(metrics.registry, place.metrics, "publisher"):
+        _keep_publishing(place, stop, log, metrics)
+
+
+def _keep_publishing(
+    place: Place, stop: Stop, log: logging.Logger, metrics: PublisherMetrics
+) -> None:
+    postgres = Backoff("PostgreSQL", log, place.metrics)
+    relations = [
+        f"{place.schema}.checkouts_{name}" for name in ("changes", "topic", "published")
+    ]
+    began = False
+    while not stop.requested:
+        try:
+            with exclusive_session(
+                place, "publisher", relations, stop, log
+            ) as connection:
+                # A deletion that a crash undoes is published again, no more.
+                connection.execute("set synchronous_commit to off")
+                postgres.succeeded()
+                began = True
+                _publish_all(connection, place, stop, log, metrics)
+        except psycopg.Error as error:
+            stop.wait(postgres.failed(error))
+        except DeploymentError as error:
+            # Relations that were there are being made again: `rebuild: true` takes
+            # them away for some seconds
+            if not began:
+                raise
+            stop.wait(postgres.failed(error))
+
+
+def _publish_all(
+    connection: psycopg.Connection,
+    place: Place,
+    stop: Stop,
+    log: logging.Logger,
+    metrics: PublisherMetrics,
+) -> None:
+    outbox = Outbox(connection, place.schema)
+    kafka = Backoff("Kafka", log, place.metrics)
+    topic = Topic(place, "checkouts", stop)
+    published = Published(connection, place.schema, place.kafka, topic.name)
+    log.info("publishing to %s", topic.name)
+    summary, sent, next_check = time.monotonic(), 0, 0.0
+    while not stop.requested:
+        started = time.monotonic()
+        try:
+            if started >= next_check:
+                if not published.is_complete():
+                    log.warning(
+                        "topic %s is not the one that was published to, or lacks some "
+                        "of it: publishing all checkouts again",
+                        topic.name,
+                    )
+                    published.publish_all()
+                    topic = Topic(place, "checkouts", stop)
+                next_check = started + CHECK_SECONDS
+            changes, messages = outbox.read()
+            topic.send(messages.items())
+        except KafkaException as error:
+            stop.wait(kafka.failed(published.reason(error)))
+            continue
+        except NotDelivered as error:
+            next_check = 0.0
+            if error.is_spent:
+                topic = Topic(place, "checkouts", stop)
+            stop.wait(kafka.failed(error))
+            continue
+        kafka.succeeded()
+        gone = sum(message is None for message in messages.values())
+        metrics.messages.labels("checkout").inc(len(messages) - gone)
+        metrics.messages.labels("tombstone").inc(gone)
+        if changes:
+            with connection.transaction():
+                outbox.delete(changes)
+                published.note(topic.ends)
+        sent += len(messages)
+        if started - summary >= SUMMARY_SECONDS:
+            if sent:
+                log.info(
+                    "%d messages in %.0f s",
+                    *(sent, started - summary),
+                    extra={"messages": sent, "seconds": started - summary},
+                )
+            summary, sent = started, 0
+        if len(changes) < MOST_CHANGES:
+            stop.wait(max(0.0, started + ROUND_SECONDS - time.monotonic()))
+            while not outbox.has_changes():
+                stop.wait(LOOK_SECONDS)
+                if time.monotonic() - started > WAIT_SECONDS:
+                    break
+
+
+class Outbox:
+    """The changes that are yet to be published."""
+
+    def __init__(self, connection: psycopg.Connection, schema: str) -> None:
+        self._connection = connection
+        names = {"schema": sql.Identifier(schema)}
+        self._look = sql.SQL(LOOK).format(**names)
+        self._changes = sql.SQL(CHANGES).format(**names)
+        self._delete = sql.SQL(DELETE).format(**names)
+        self._encode = msgspec.json.Encoder().encode
+
+    def has_changes(self) -> bool:
+        """Whether anything is yet to be published."""
+        found = self._connection.execute(self._look, prepare=True).fetchone()
+        return found == (True,)
+
+    def read(self) -> tuple[list[int], dict[str, bytes | None]]:
+        """Return the oldest changes' ids and what to publish for them.
+
+        That is the JSON of each changed checkout by its purchase_id, None where it is
+        gone, in the order of their last changes, all as of one snapshot.
+        """
+        cursor = self._connection.cursor(binary=True)
+        cursor.execute(self._changes, [MOST_CHANGES], prepare=False)
+        columns = [column.name for column in cursor.description or ()][2:]
+        changes = []
+        messages: dict[str, bytes | None] = {}
+        for change, purchase, *checkout in cursor:
+            changes.append(change)
+            messages.pop(purchase, None)
+            messages[purchase] = (
+                self._encode(dict(zip(columns, checkout, strict=True)))
+                if checkout[0] is not None
+                else None
+            )
+        return changes, messages
+
+    def delete(self, changes: list[int]) -> None:
+        """Forget these changes: they are published."""
+        self._connection.cursor(binary=True).execute(self._delete, [changes])
+
+
+if __name__ == "__main__":
+    sys.exit(main("publisher", publish))

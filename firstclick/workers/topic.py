@@ -1,0 +1,96 @@
+"""Writing to the pipeline's topics, with nothing lost in silence."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from firstclick.core.cluster import Complaints
+from firstclick.workers.worker import Place, Stop
+
+DELIVERY_SECONDS = 10.0
+"""How long Kafka may take to acknowledge a message."""
+
+REMEDIES = {
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic, by firstclick up for example",
+    KafkaError._UNKNOWN_TOPIC: "create the topic, by firstclick up for example",
+    KafkaError._UNKNOWN_PARTITION: "create the topic, by firstclick up for example",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this client to write to it",
+}
+
+
+class NotDelivered(Exception):
+    """Kafka did not acknowledge a message; ``is_spent`` if the producer will not do.
+
+    One that waits for a time of day stands still for as long as the clock was set back
+    (librdkafka's timed waits are by the clock), so after a timeout another one begins.
+    """
+
+    def __init__(self, topic: str, error: KafkaError, reason: str) -> None:
+        remedy = REMEDIES.get(error.code(), "see that Kafka runs and is reachable")
+        super().__init__(f"topic {topic}: {reason} (nothing is lost): {remedy}")
+        self.is_spent = error.fatal() or error.code() == KafkaError._MSG_TIMED_OUT
+
+
+class Topic:
+    """A topic of the pipeline, written to by an idempotent producer."""
+
+    def __init__(self, place: Place, topic: str, stop: Stop) -> None:
+        self.name = place.topic_prefix + topic
+        self._stop = stop
+        self._failure: KafkaError | None = None
+        self.ends: dict[int, int] = {}
+        """The offset after the last message that Kafka acknowledged, by partition."""
+        self._complaints = Complaints()
+        self._producer = Producer(
+            {
+                **place.kafka.client(),
+                "client.id": "firstclick",
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": "lz4",
+                # Kafka's own: a tombstone belongs to its message's partition
+                "partitioner": "murmur2_random",
+                "linger.ms": 1,
+                "message.max.bytes": 16_000_000,
+                "message.timeout.ms": int(1000 * DELIVERY_SECONDS),
+                "topic.metadata.propagation.max.ms": 5_000,
+                "reconnect.backoff.ms": 100,
+                "reconnect.backoff.max.ms": 5_000,
+                "error_cb": self._complain,
+                "log_level": 0,
+            }
+        )
+
+    def _complain(self, error: KafkaError) -> None:
+        self._complaints.note(error)
+        if error.fatal():
+            self._failure = error
+
+    def _note(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = self._failure or error
+            return
+        partition: int = message.partition()  # type: ignore[assignment]
+        offset: int = message.offset()  # type: ignore[assignment]
+        if offset >= self.ends.get(partition, 0):
+            self.ends[partition] = offset + 1
+
+    def send(self, messages: Iterable[tuple[str | bytes | None, bytes | None]]) -> None:
+        """Produce messages, key and value; returns when Kafka has acknowledged all.
+
+        Raises NotDelivered, worker.Stopped when a signal comes while waiting.
+        """
+        self._failure = None
+        try:
+            for key, value in messages:
+                self._producer.produce(self.name, value, key, on_delivery=self._note)
+        except KafkaException as error:
+            self._failure = error.args[0]
+        except BufferError:
+            self._failure = KafkaError(KafkaError._QUEUE_FULL)
+        while self._producer.flush(0.5):
+            self._stop.wait(0)
+        if self._failure is not None:
+            reason = self._complaints.reason(self._failure)
+            raise NotDelivered(self.name, self._failure, reason)

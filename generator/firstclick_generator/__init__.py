@@ -1,0 +1,25 @@
+"""A shop's clicks and purchases, made as data and produced to Kafka."""
+
+from firstclick_generator.delivery import Delivery, Fate, deliveries
+from firstclick_generator.events import Click, Event, Purchase
+from firstclick_generator.feed import Progress, generate
+from firstclick_generator.reference import Product, User, read_rows
+from firstclick_generator.seeds import SEEDS, write_seeds
+from firstclick_generator.shop import Shop
+
+__all__ = [
+    "SEEDS",
+    "Click",
+    "Delivery",
+    "Event",
+    "Fate",
+    "Product",
+    "Progress",
+    "Purchase",
+    "Shop",
+    "User",
+    "deliveries",
+    "generate",
+    "read_rows",
+    "write_seeds",
+]

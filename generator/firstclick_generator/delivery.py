@@ -1,0 +1,77 @@
+"""From what happens in the shop to the messages that say so, mess included."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum, auto
+from heapq import heappop, heappush
+from random import Random
+
+import msgspec
+
+from firstclick_generator.events import Click, Event
+from firstclick_generator.malformed import MALFORMATIONS, unknown_reference
+
+
+class Fate(StrEnum):
+    """How a message relates to its event."""
+
+    IN_TIME = auto()
+    LATE = auto()
+    OUT_OF_ORDER = auto()
+    AGAIN = auto()
+    MALFORMED = auto()
+
+
+MESS = (Fate.LATE, Fate.OUT_OF_ORDER, Fate.AGAIN, Fate.MALFORMED)
+DELAYS = {
+    Fate.LATE: range(60_000, 600_000),
+    Fate.OUT_OF_ORDER: range(100, 10_000),
+    Fate.AGAIN: range(5_000),
+}
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """A message and when to send it, in milliseconds since 1970."""
+
+    at: int
+    topic: str
+    key: bytes
+    payload: bytes
+    fate: Fate = Fate.IN_TIME
+
+
+def deliveries(
+    events: Iterable[tuple[int, Event]], random: Random, mess: float
+) -> Iterator[Delivery]:
+    """Serialise events; of these a share `mess` comes late, twice or malformed.
+
+    In equal parts: late by minutes, out of order by seconds, in time and again
+    within seconds, malformed instead of well-formed. Messages come in the order of
+    their times; those that are still held back when the events end come then.
+    """
+    chance = random.random
+    encode = msgspec.json.Encoder().encode
+    of_purchases = list(MALFORMATIONS.values())
+    # A click's user need not be known
+    of_clicks = [made for made in of_purchases if made is not unknown_reference]
+    held: list[tuple[int, int, Delivery]] = []
+    for number, (now, event) in enumerate(events):
+        while held and held[0][0] <= now:
+            yield heappop(held)[2]
+        topic = "clicks" if isinstance(event, Click) else "purchases"
+        delivery = Delivery(now, topic, event.key.encode(), encode(event))
+        if chance() >= mess:
+            yield delivery
+            continue
+        fate = random.choice(MESS)
+        if fate is Fate.MALFORMED:
+            malformed = random.choice(of_clicks if topic == "clicks" else of_purchases)
+            payload = malformed(msgspec.structs.asdict(event), random)
+            yield msgspec.structs.replace(delivery, payload=payload, fate=fate)
+            continue
+        if fate is Fate.AGAIN:
+            yield delivery
+        due = now + random.choice(DELAYS[fate])
+        delayed = msgspec.structs.replace(delivery, at=due, fate=fate)
+        heappush(held, (due, number, delayed))
+    while held:
+        yield heappop(held)[2]

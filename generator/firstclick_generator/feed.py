@@ -1,0 +1,178 @@
+"""Feeds Kafka with what happens in the shop, when it happens."""
+
+import math
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from firstclick.core.errors import SettingsError
+from firstclick_generator.delivery import Delivery, Fate, deliveries
+from firstclick_generator.outbox import Outbox, ProducerConfig, open_outbox
+from firstclick_generator.reference import Product, User, read_rows
+from firstclick_generator.seeds import SEEDS
+from firstclick_generator.shop import Shop
+
+TICK = 0.01
+BATCH = 500
+OVERTIME = 1.0
+REPORT_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been sent in so many seconds.
+
+    `clicks` and `purchases` count each well-formed event once; `malformed` and
+    `duplicated` are messages beyond these. `late` is the events among them that
+    came after later ones, by seconds or minutes.
+    """
+
+    clicks: int
+    purchases: int
+    malformed: int
+    duplicated: int
+    late: int
+    seconds: float
+
+
+def generate(
+    bootstrap_servers: str,
+    *,
+    topic_prefix: str = "",
+    rate: float,
+    duration: float | None,
+    seed: int | None = None,
+    mess: float = 0.01,
+    backfill_hours: float = 0,
+    stop: threading.Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    producer_config: ProducerConfig | None = None,
+    seeds: Path = SEEDS,
+) -> Progress:
+    """Feed the topics `clicks` and `purchases` until the duration is over.
+
+    First comes the past `backfill_hours`, as fast as Kafka takes it, then
+    `duration` seconds in real time (None: until `stop` is set), both at `rate`
+    events per second as of now. The rate is kept by schedule: an event's time is
+    when it was due, however late it is sent. Where a machine can't keep it, the end
+    comes a second after the duration. A share `mess` of the events comes late,
+    twice or malformed. The same seed, start and rate give the same events; without
+    a seed it is a random one. `on_progress` is called about once a second.
+
+    Raises SettingsError for a value that can't be used; ServerError where Kafka
+    does not answer, lacks a topic or does not acknowledge a message in time.
+    """
+    _expect(rate > 0 and math.isfinite(rate), "rate", "above 0", rate)
+    _expect(duration is None or duration >= 0, "duration", "0 or above", duration)
+    _expect(0 <= mess <= 1, "mess", "from 0 to 1", mess)
+    _expect(
+        0 <= backfill_hours < math.inf, "backfill_hours", "0 or above", backfill_hours
+    )
+    if seed is None:
+        seed = secrets.randbits(64)
+    users = read_rows(seeds / "users.csv", User)
+    products = read_rows(seeds / "products.csv", Product)
+    shop = Shop(seed, users, products)
+    random = Random(f"mess {seed}")
+    with open_outbox(bootstrap_servers, producer_config) as outbox:
+        feed = _Feed(outbox, topic_prefix, stop or threading.Event(), on_progress)
+        outbox.expect([topic_prefix + "clicks", topic_prefix + "purchases"])
+        start = time.time()
+        if backfill_hours:
+            past = shop.events(
+                start - backfill_hours * 3600, start, rate, rate_at=start
+            )
+            feed.send_at_once(deliveries(past, random, mess))
+        begin = time.time() if backfill_hours else start
+        end = math.inf if duration is None else begin + duration
+        present = shop.events(start, end, rate)
+        feed.send_when_due(deliveries(present, random, mess), end)
+    return feed.progress()
+
+
+def _expect(holds: bool, name: str, form: str, value: float | None) -> None:
+    if not holds:
+        raise SettingsError(f"{name} was expected to be {form}, but is {value}")
+
+
+class _Feed:
+    """Sends messages and counts them."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        topic_prefix: str,
+        stop: threading.Event,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._outbox = outbox
+        self._topics = {name: topic_prefix + name for name in ("clicks", "purchases")}
+        self._stop = stop
+        self._on_progress = on_progress
+        self._counts: Counter[tuple[str, Fate]] = Counter()
+        self._started = self._reported = time.monotonic()
+
+    def send_at_once(self, messages: Iterable[Delivery]) -> None:
+        """Send messages as fast as Kafka takes them."""
+        for number, message in enumerate(messages):
+            if number % BATCH == 0 and not self._goes_on():
+                return
+            self._send(message)
+
+    def send_when_due(self, messages: Iterable[Delivery], end: float) -> None:
+        """Send messages in time, those held back longer at the end (since 1970)."""
+        now = 0.0
+        for number, message in enumerate(messages):
+            due = min(message.at / 1000, end)
+            if due > now:
+                if not self._wait_until(due):
+                    return
+                now = time.time()
+            if number % BATCH == 0 and (
+                not self._goes_on() or time.time() > end + OVERTIME
+            ):
+                return
+            self._send(message)
+        self._wait_until(end)
+
+    def progress(self) -> Progress:
+        """Sum up what has been sent so far."""
+        sent = self._counts
+        well_formed = (Fate.IN_TIME, Fate.LATE, Fate.OUT_OF_ORDER)
+        return Progress(
+            clicks=sum(sent["clicks", fate] for fate in well_formed),
+            purchases=sum(sent["purchases", fate] for fate in well_formed),
+            malformed=sum(sent[topic, Fate.MALFORMED] for topic in self._topics),
+            duplicated=sum(sent[topic, Fate.AGAIN] for topic in self._topics),
+            late=sum(
+                sent[topic, fate]
+                for topic in self._topics
+                for fate in (Fate.LATE, Fate.OUT_OF_ORDER)
+            ),
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _send(self, message: Delivery) -> None:
+        self._outbox.send(self._topics[message.topic], message.key, message.payload)
+        self._counts[message.topic, message.fate] += 1
+
+    def _wait_until(self, due: float) -> bool:
+        """Wait for a time, and tell whether to go on."""
+        while (wait := due - time.time()) > 0:
+            if not self._goes_on() or self._stop.wait(min(wait, TICK)):
+                return False
+        return True
+
+    def _goes_on(self) -> bool:
+        self._outbox.check()
+        if self._on_progress is not None:
+            now = time.monotonic()
+            if now - self._reported >= REPORT_EVERY:
+                self._reported = now
+                self._on_progress(self.progress())
+        return not self._stop.is_set()

@@ -1,0 +1,140 @@
+"""The way to Kafka: an idempotent producer that does not let a loss go unseen."""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from firstclick.core.cluster import Complaints
+from firstclick.core.errors import ServerError, SettingsError
+
+ANSWER_WITHIN = 10.0
+ACKNOWLEDGED_WITHIN = 30.0
+FLUSHED_WITHIN = 10.0
+ROOM_WITHIN = 0.1
+
+ProducerConfig = Mapping[str, str | int | float | bool]
+
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
+
+
+class Outbox:
+    """Messages on their way to Kafka; made by `open_outbox`."""
+
+    def __init__(self, bootstrap_servers: str, config: ProducerConfig) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._failure: KafkaError | None = None
+        self._complaints = Complaints()
+        settings: dict[str, Any] = {
+            "bootstrap.servers": bootstrap_servers,
+            "client.id": "firstclick-generator",
+            "enable.idempotence": True,
+            "acks": "all",
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            "partitioner": "murmur2_random",
+            "delivery.timeout.ms": int(ACKNOWLEDGED_WITHIN * 1000),
+            "delivery.report.only.error": True,
+            **config,
+            "on_delivery": self._remember,
+            "error_cb": self._complaints.note,
+        }
+        try:
+            self._producer = Producer(settings, logger=logger)
+        except KafkaException as error:
+            raise SettingsError(
+                "Settings of a Kafka producer were expected, but "
+                f"{_reason(error)}: correct them"
+            ) from error
+        self._poll = self._producer.poll
+        self._produce = self._producer.produce
+
+    def expect(self, topics: Collection[str]) -> None:
+        """Raise ServerError unless Kafka answers within 10 s and has the topics."""
+        try:
+            known = self._producer.list_topics(timeout=ANSWER_WITHIN).topics
+        except KafkaException as error:
+            self._poll(0)
+            raise ServerError(
+                f"Kafka was expected to answer at {self._bootstrap_servers} within "
+                f"{ANSWER_WITHIN:.0f} s, but did not "
+                f"({self._complaints.reason(error)}): start it "
+                "with firstclick up, or correct KAFKA_BOOTSTRAP_SERVERS"
+            ) from error
+        for topic in topics:
+            if topic not in known:
+                raise ServerError(
+                    f"Kafka at {self._bootstrap_servers} was expected to have the "
+                    f"topic {topic}, but has not: make it with firstclick up"
+                )
+
+    def send(self, topic: str, key: bytes, payload: bytes, at: int = 0) -> None:
+        """Hand a message to the producer; wait for room where its queue is full.
+
+        `at` is its time in milliseconds since 1970, now if 0, on a topic where the
+        producers' count. Raises ServerError where that can't be, or an earlier message
+        was lost.
+        """
+        while True:
+            try:
+                self._produce(topic, payload, key, timestamp=at)
+                return
+            except BufferError:
+                self._poll(ROOM_WITHIN)
+                self.check()
+            except KafkaException as error:
+                raise self._loss(_reason(error)) from error
+
+    def check(self) -> None:
+        """Raise ServerError where a message was not acknowledged in time."""
+        self._poll(0)
+        if self._failure is not None:
+            raise self._loss(self._failure.str())
+
+    def flush(self) -> None:
+        """Wait until Kafka has acknowledged all; ServerError where 10 s won't do."""
+        remaining = self._producer.flush(FLUSHED_WITHIN)
+        self.check()
+        if remaining:
+            raise self._loss(
+                f"{remaining} are still waiting for that after {FLUSHED_WITHIN:.0f} s"
+            )
+
+    def discard(self) -> None:
+        """Forget what is still under way and let go of the connections."""
+        self._producer.purge()
+        self._producer.close()
+
+    def _remember(self, error: KafkaError | None, message: Message) -> None:
+        self._failure = self._failure or error
+
+    def _loss(self, reason: str) -> ServerError:
+        return ServerError(
+            f"Kafka at {self._bootstrap_servers} was expected to acknowledge every "
+            f"message, but {reason}: see whether it runs and has room on its disk"
+        )
+
+
+@contextmanager
+def open_outbox(
+    bootstrap_servers: str, config: ProducerConfig | None = None
+) -> Iterator[Outbox]:
+    """Connect to Kafka; `config` adds to the producer's settings or replaces them.
+
+    Where the block ends well every message has been acknowledged; else those that
+    have not been are given up.
+    """
+    outbox = Outbox(bootstrap_servers, config or {})
+    try:
+        yield outbox
+        outbox.flush()
+    finally:
+        outbox.discard()
+
+
+def _reason(error: KafkaException) -> str:
+    cause: KafkaError = error.args[0]
+    return cause.str()

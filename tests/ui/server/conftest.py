@@ -1,0 +1,77 @@
+"""A shop's pipeline with servers of its own to kill, its live page, and a browser."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import Site, Visit
+from playwright.sync_api import Browser, sync_playwright
+
+from firstclick.core.settings import Settings
+from firstclick.operate import stack as stacks
+from firstclick.operate.stack import Stack
+from firstclick_generator import generate
+from pictures.chromium import find_chromium
+from pipeline import Pipeline
+
+CHROMIUM = find_chromium()
+
+
+@pytest.fixture(scope="package")
+def shop(make_session_home: Callable[[], Path]) -> Iterator[Stack]:
+    settings = Settings.load().model_copy(update={"home": make_session_home()})
+    with stacks.up(settings) as started:
+        generate(
+            started.stack.bootstrap_servers,
+            rate=0.5,
+            duration=1,
+            mess=0.05,
+            backfill_hours=2,
+            seed=6,
+        )
+        yield started.stack
+
+
+@pytest.fixture(scope="module")
+def pipeline(shop: Stack) -> Iterator[Pipeline]:
+    """Connected anew, since a module may have killed servers."""
+    pipeline = Pipeline(shop)
+    pipeline.settle()
+    yield pipeline
+    pipeline.close()
+
+
+@pytest.fixture(scope="package")
+def site(shop: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The live page as a process."""
+    with Site(shop, tmp_path_factory.mktemp("live") / "log") as site:
+        yield site
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH: apt install chromium")
+    with sync_playwright() as playwright:
+        # As root it has no sandbox
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Visit]]:
+    """Opens pages; in the end none may have complained of anything."""
+    visits: list[Visit] = []
+
+    def open_page(path: str = "/d/firstclick-insights", **context: Any) -> Visit:
+        address = path if path.startswith("http") else site.url + path
+        visits.append(Visit(browser, address, **context))
+        return visits[-1]
+
+    yield open_page
+    for each in visits:
+        each.close()
+    assert [line for each in visits for line in each.complaints] == []
