@@ -1,0 +1,1 @@
+"""The dashboards: their definition, which Grafana shares, and the live page."""

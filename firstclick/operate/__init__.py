@@ -1,0 +1,1 @@
+"""Starting, stopping and watching a pipeline, and keeping its data safe."""
