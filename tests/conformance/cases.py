@@ -10,7 +10,7 @@ from random import Random
 from conformance.comparison import Difference, Row, compare
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.hostile import MINUTE, Statement, hostile, product, user
-from conformance.pipeline import EVENTS, Pipeline, Send, Snapshot, momentary
+from conformance.pipeline import EVENTS, Harness, Send, Snapshot, momentary
 from firstclick import oracle
 from firstclick.workers.expire import expire_once
 from firstclick.workers.worker import Place
@@ -50,11 +50,11 @@ class Outcome:
     differences: list[Difference] = field(default_factory=list)
 
 
-Case = Callable[[Pipeline, int], Iterator[Outcome]]
+Case = Callable[[Harness, int], Iterator[Outcome]]
 """Feeds a settled pipeline, with a seed for what is random."""
 
 
-def hostile_log(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
+def hostile_log(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     """Everything that could make an engine lose count."""
     for step in hostile(pipeline.engine):
         apply(pipeline, step.statements)
@@ -63,7 +63,7 @@ def hostile_log(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
         yield Outcome(step.name, pipeline.differences())
 
 
-def shuffled(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
+def shuffled(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     """The hostile log in many orders of arrival ends in the same relations."""
     log: list[Send] = []
     for step in hostile(pipeline.engine):
@@ -94,7 +94,7 @@ def shuffled(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
         yield Outcome(f"order {number} deleted", pipeline.differences())
 
 
-def shop(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
+def shop(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     """An hour of the generator, a twentieth of it mess."""
     generate(
         pipeline.stack.bootstrap_servers,
@@ -110,7 +110,7 @@ def shop(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
     yield Outcome("an hour of the shop", pipeline.differences())
 
 
-def hour(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
+def hour(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     """A purchase enters and leaves the last hour at the exact millisecond.
 
     So does a click the attribution window of `earliest_clicks`.
@@ -148,7 +148,7 @@ def hour(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
         )
 
 
-def expiry(pipeline: Pipeline, seed: int) -> Iterator[Outcome]:
+def expiry(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     """What is too old to be kept goes to the millisecond, and nothing else changes.
 
     Purchases are kept for 48 hours by the whole minute, clicks ten minutes longer.
@@ -201,7 +201,7 @@ CASES: dict[str, Case] = {
 }
 
 
-def apply(pipeline: Pipeline, statements: list[Statement]) -> None:
+def apply(pipeline: Harness, statements: list[Statement]) -> None:
     for statement, parameters in statements:
         pipeline.execute(statement, parameters)
 
@@ -309,7 +309,7 @@ def retained(rows: dict[str, list[Row]], since: datetime) -> dict[str, list[Row]
 
 
 def moments_between(
-    pipeline: Pipeline, begin: datetime, end: datetime
+    pipeline: Harness, begin: datetime, end: datetime
 ) -> list[Snapshot]:
     """What depends on the moment, at as many as can be read from begin to end.
 

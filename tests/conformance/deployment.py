@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg import sql
 
-from conformance.pipeline import PATIENCE, Pipeline
+from conformance.pipeline import PATIENCE, Harness
 from firstclick.core.cluster import Admin, Cluster
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import DeploymentError, ServerError, SettingsError
@@ -38,7 +38,7 @@ _TOPICS = {
 
 
 @contextmanager
-def deployed(settings: Settings, patience: float = PATIENCE) -> Iterator[Pipeline]:
+def deployed(settings: Settings, patience: float = PATIENCE) -> Iterator[Harness]:
     """A pipeline with a schema and topics of its own, for as long as the block runs.
 
     The embedded engine's servers are started where the settings name none; another
@@ -79,7 +79,7 @@ def deployed(settings: Settings, patience: float = PATIENCE) -> Iterator[Pipelin
                 settings.topic_prefix,
                 kafka_security=kafka.security,
             )
-        yield exits.enter_context(Pipeline(stack, settings.target, patience))
+        yield exits.enter_context(Harness(stack, settings.target, patience))
 
 
 @contextmanager

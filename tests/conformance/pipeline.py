@@ -59,7 +59,7 @@ class Snapshot:
     rows: dict[str, list[Row]]
 
 
-class Pipeline:
+class Harness:
     """A running pipeline, seen through its topics and its relations alone.
 
     Connections are made when they are needed and made again when they broke: the

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance import Pipeline, report
+from conformance import Harness, report
 from conformance.cases import CASES
 from conformance.deployment import deployed
 from firstclick.core.settings import Settings
@@ -14,7 +14,7 @@ from firstclick.operate.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def pipeline(servers: Stack) -> Iterator[Pipeline]:
+def pipeline(servers: Stack) -> Iterator[Harness]:
     """A pipeline with topics and a schema of its own, on the session's servers."""
     settings = Settings.load().model_copy(
         update={
@@ -27,7 +27,7 @@ def pipeline(servers: Stack) -> Iterator[Pipeline]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_relations_are_those_of_the_oracle(pipeline: Pipeline, name: str) -> None:
+def test_the_relations_are_those_of_the_oracle(pipeline: Harness, name: str) -> None:
     seed = int(os.environ.get("FIRSTCLICK_TEST_SEED", 0)) or random.randrange(
         1, 1 << 32
     )

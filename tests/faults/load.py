@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-from conformance import Pipeline
+from conformance import Harness
 from firstclick_generator import Progress, generate
 
 _PRODUCER = {
@@ -25,7 +25,7 @@ class Load:
     topics hold already.
     """
 
-    def __init__(self, pipeline: Pipeline, rate: float, seed: int, before: int) -> None:
+    def __init__(self, pipeline: Harness, rate: float, seed: int, before: int) -> None:
         self._pipeline = pipeline
         self._rate = rate
         self._seed = seed

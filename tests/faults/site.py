@@ -15,7 +15,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
-from conformance import Difference, Pipeline
+from conformance import Difference, Harness
 from faults.clock import Clock, NoClockError, clock
 from faults.disks import Disk, NoDiskError, mounted
 from faults.load import Load
@@ -47,7 +47,7 @@ class Site:
     def __init__(
         self,
         settings: Settings,
-        pipeline: Pipeline,
+        pipeline: Harness,
         disks: dict[str, Disk],
         clock: Clock | None,
         lacking: dict[str, str],
@@ -219,5 +219,5 @@ def site(random: Random) -> Iterator[Site]:
         settings = Settings.load().alone(home)
         exits.callback(stacks.down, home)
         started = stacks.start(settings, detach=False).stack
-        pipeline = exits.enter_context(Pipeline(started, patience=PATIENCE))
+        pipeline = exits.enter_context(Harness(started, patience=PATIENCE))
         yield Site(settings, pipeline, disks, stepping, lacking, random)

@@ -12,18 +12,18 @@ from firstclick.deploy.embedded import Deployer
 from firstclick.operate.stack import Stack
 from firstclick.verify import verify
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 
 
 @pytest.fixture
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
-    pipeline = Pipeline(stack)
+def pipeline(stack: Stack) -> Iterator[Harness]:
+    pipeline = Harness(stack)
     some_events(pipeline, 1)
     yield pipeline
     pipeline.close()
 
 
-def some_events(pipeline: Pipeline, seed: int) -> None:
+def some_events(pipeline: Harness, seed: int) -> None:
     generate(
         pipeline.stack.bootstrap_servers,
         rate=5,
@@ -43,7 +43,7 @@ def deployer(stack: Stack) -> Deployer:
 
 
 def test_up_computes_again_what_passed_triggers_by(
-    pipeline: Pipeline, deployer: Deployer
+    pipeline: Harness, deployer: Deployer
 ) -> None:
     settings = Settings.load().model_copy(update={"home": pipeline.stack.home})
     deployer.deploy()
@@ -65,7 +65,7 @@ def test_up_computes_again_what_passed_triggers_by(
     assert pipeline.differences() == {}
 
 
-def test_a_full_refresh_puts_right_what_no_trigger_tells_of(pipeline: Pipeline) -> None:
+def test_a_full_refresh_puts_right_what_no_trigger_tells_of(pipeline: Harness) -> None:
     pipeline.database.execute("update minute_revenue set revenue = 0")
     pipeline.database.execute("create view mine as select * from minute_revenue")
     assert pipeline.differences() != {}
@@ -84,7 +84,7 @@ PUBLICATIONS = {
 
 @pytest.mark.parametrize("of", PUBLICATIONS)
 def test_events_flow_into_what_is_published(
-    pipeline: Pipeline, servers: Stack, of: str
+    pipeline: Harness, servers: Stack, of: str
 ) -> None:
     superuser = make_conninfo(
         servers.database_url,

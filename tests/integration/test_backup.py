@@ -16,7 +16,7 @@ from firstclick.operate import stack as stacks
 from firstclick.operate.backup import backup, restore
 from firstclick.operate.stack import Stack
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -33,7 +33,7 @@ RELATIONS = (
 )
 
 
-def rows(pipeline: Pipeline) -> dict[str, set[object]]:
+def rows(pipeline: Harness) -> dict[str, set[object]]:
     return {
         relation: set(pipeline.query(f"select * from {relation}"))  # type: ignore[arg-type]
         for relation in RELATIONS
@@ -58,7 +58,7 @@ def taken(
     settings = Settings.load().model_copy(update={"home": make_home()})
     with (
         stacks.up(settings) as started,
-        contextlib.closing(Pipeline(started.stack)) as pipeline,
+        contextlib.closing(Harness(started.stack)) as pipeline,
     ):
         generate(
             started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.2
@@ -83,7 +83,7 @@ def test_a_destroyed_home_is_restored_and_goes_on(taken: Taken) -> None:
     assert restore(settings, file) == "Restored"
 
     with stacks.up(settings) as started:
-        pipeline = Pipeline(started.stack)
+        pipeline = Harness(started.stack)
         pipeline.settle()
         assert rows(pipeline) == before
         assert pipeline.published() == taken.published
@@ -114,7 +114,7 @@ def test_a_backup_is_restored_beside_a_kafka_that_holds_other_messages(
     restore(settings, taken.file)
     with (
         stacks.up(settings) as started,
-        contextlib.closing(Pipeline(started.stack)) as pipeline,
+        contextlib.closing(Harness(started.stack)) as pipeline,
     ):
         pipeline.settle()
         for topic in ("clicks", "purchases"):

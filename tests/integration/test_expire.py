@@ -14,7 +14,7 @@ from firstclick.operate.stack import Stack
 from firstclick.workers.expire import Pace, expire_once, expirer
 from firstclick.workers.worker import Place, stoppable
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 
 INSIGHTS = ("sources", "revenue", "categories", "payment_failures", "genders")
 MARGIN = timedelta(minutes=10)
@@ -22,7 +22,7 @@ MARGIN = timedelta(minutes=10)
 
 
 @pytest.fixture(scope="module")
-def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Pipeline]:
+def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Harness]:
     """A pipeline of its own, after 50 hours of a very small shop."""
     settings = Settings.load().model_copy(
         update={
@@ -43,13 +43,13 @@ def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Pipeline
         mess=0.05,
         backfill_hours=50,
     )
-    pipeline = Pipeline(stack)
+    pipeline = Harness(stack)
     pipeline.settle()
     yield pipeline
     pipeline.close()
 
 
-def insights(pipeline: Pipeline, since: datetime) -> dict[str, list[tuple[Any, ...]]]:
+def insights(pipeline: Harness, since: datetime) -> dict[str, list[tuple[Any, ...]]]:
     return {
         insight: pipeline.query(
             f"select * from minute_{insight} where minute >= %s order by 1, 2",  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def insights(pipeline: Pipeline, since: datetime) -> dict[str, list[tuple[Any, .
 
 
 def test_expired_events_go_and_the_insights_of_48_hours_stay(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     ((kept_since,),) = pipeline.query("select now() - interval '48 hours'")
     before = insights(pipeline, kept_since + MARGIN)
@@ -102,14 +102,14 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
     }
 
 
-def test_another_pass_finds_nothing_more(pipeline: Pipeline) -> None:
+def test_another_pass_finds_nothing_more(pipeline: Harness) -> None:
     left = expire_once(Place.of(pipeline.stack))
     # A minute may have ended since: of 0.2 events a second it has a dozen
     assert left.clicks + left.purchases < 60
 
 
 def test_a_message_without_a_key_goes_when_kafka_has_forgotten_it(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     pipeline.database.execute(
         "insert into raw_clicks (event_key, payload, kafka_partition, kafka_offset,"
@@ -124,7 +124,7 @@ def test_a_message_without_a_key_goes_when_kafka_has_forgotten_it(
     pipeline.database.execute("delete from raw_clicks where kafka_partition = 1000")
 
 
-def test_what_is_on_its_way_is_not_deleted_again_and_again(pipeline: Pipeline) -> None:
+def test_what_is_on_its_way_is_not_deleted_again_and_again(pipeline: Harness) -> None:
     old = datetime.now(UTC) - timedelta(days=3)
     payload = {
         **dict.fromkeys(("click_id", "user_id", "click_at", "source", "ip"), "old"),

@@ -19,7 +19,7 @@ from firstclick.demo.answers import ask
 from firstclick.demo.display import group
 from firstclick.demo.view import summary
 from firstclick.operate.stack import Stack
-from pipeline import Pipeline
+from pipeline import Harness
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,9 +41,9 @@ decompresses unless told to."""
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
+def pipeline(stack: Stack) -> Iterator[Harness]:
     """The session's stack, after all of it was sent."""
-    pipeline = Pipeline(stack)
+    pipeline = Harness(stack)
     users = pipeline.query(
         "insert into users (user_id, gender) select text, text"
         " from unnest(%s::text[]) as text returning user_id",
@@ -88,7 +88,7 @@ def events(now: datetime) -> Iterator[Send]:
     yield purchase("p" * 2_601, TEXTS[0], TEXTS[0], now)
 
 
-def test_each_text_is_stored_as_it_was_sent(pipeline: Pipeline) -> None:
+def test_each_text_is_stored_as_it_was_sent(pipeline: Harness) -> None:
     for column in ("click_id", "user_id", "source", "click_at", "ip"):
         stored = pipeline.query(
             f"select {column} from stg_clicks where user_id = any(%s)",  # type: ignore[arg-type]
@@ -105,14 +105,14 @@ def test_each_text_is_stored_as_it_was_sent(pipeline: Pipeline) -> None:
         assert {text for (text,) in named} >= set(TEXTS)
 
 
-def test_each_is_published_as_it_was_sent(pipeline: Pipeline) -> None:
+def test_each_is_published_as_it_was_sent(pipeline: Harness) -> None:
     published = pipeline.published()
     for text in TEXTS:
         checkout = json.loads(published[text])
         assert {checkout[name] for name in ("source", "category", "gender")} == {text}
 
 
-def test_what_is_deep_or_huge_is_one_message_like_others(pipeline: Pipeline) -> None:
+def test_what_is_deep_or_huge_is_one_message_like_others(pipeline: Harness) -> None:
     assert pipeline.differences() == {}
     reasons = pipeline.query(
         "select left(event_key, 4), reason from rejected_events"
@@ -127,7 +127,7 @@ def test_what_is_deep_or_huge_is_one_message_like_others(pipeline: Pipeline) -> 
 
 @pytest.mark.parametrize("command", ["status", "verify"])
 def test_nothing_that_was_sent_reaches_the_terminal_as_a_control(
-    pipeline: Pipeline, command: str
+    pipeline: Harness, command: str
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from firstclick.cli import main; main()", command],
@@ -140,7 +140,7 @@ def test_nothing_that_was_sent_reaches_the_terminal_as_a_control(
     assert done.stdout.replace("\n", "").isprintable()
 
 
-def test_the_terminals_view_shows_each_in_writing(pipeline: Pipeline) -> None:
+def test_the_terminals_view_shows_each_in_writing(pipeline: Harness) -> None:
     answers = ask(pipeline.database)
     assert {source.source for source in answers.sources} >= set(TEXTS)
     terminal = io.StringIO()
@@ -149,7 +149,7 @@ def test_the_terminals_view_shows_each_in_writing(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_that_is_far_larger_than_it_looks_stops_nothing(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     producer = Producer(
         {

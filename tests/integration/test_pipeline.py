@@ -16,16 +16,16 @@ import pytest
 from firstclick.core.project import PROJECT
 from firstclick.operate.stack import Stack
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
+def pipeline(stack: Stack) -> Iterator[Harness]:
     """The session's stack, after an hour of a small shop."""
     generate(
         stack.bootstrap_servers, rate=1, duration=1, mess=0.05, backfill_hours=1, seed=4
     )
-    pipeline = Pipeline(stack)
+    pipeline = Harness(stack)
     yield pipeline
     pipeline.close()
 
@@ -45,7 +45,7 @@ def click(click_id: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def purchase(purchase_id: str, pipeline: Pipeline, **fields: Any) -> dict[str, Any]:
+def purchase(purchase_id: str, pipeline: Harness, **fields: Any) -> dict[str, Any]:
     [(user_id, product_id)] = pipeline.query(
         "select min(user_id), (select min(product_id) from products) from users"
     )
@@ -65,7 +65,7 @@ def purchase(purchase_id: str, pipeline: Pipeline, **fields: Any) -> dict[str, A
 
 
 def test_an_hour_of_the_shop_is_what_plain_sql_makes_of_the_raw_tables(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     pipeline.settle()
     assert pipeline.differences() == {}
@@ -76,7 +76,7 @@ def test_an_hour_of_the_shop_is_what_plain_sql_makes_of_the_raw_tables(
     assert 0.5 < attributed / checkouts < 0.9
 
 
-def test_the_last_messages_of_the_topic_are_the_checkouts(pipeline: Pipeline) -> None:
+def test_the_last_messages_of_the_topic_are_the_checkouts(pipeline: Harness) -> None:
     pipeline.settle()
     expected = {}
     for row in pipeline.checkouts():
@@ -93,7 +93,7 @@ def test_the_last_messages_of_the_topic_are_the_checkouts(pipeline: Pipeline) ->
 
 
 def test_a_click_that_comes_after_its_purchase_is_attributed_all_the_same(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     bought = purchase("late-1", pipeline)
     pipeline.send("purchases", b"late-1", msgspec.json.encode(bought))
@@ -147,7 +147,7 @@ REJECTED: dict[str, tuple[bytes, bytes, str]] = {
 
 @pytest.mark.parametrize("kind", REJECTED)
 def test_what_is_no_click_is_a_row_with_its_reason_and_can_be_put_right(
-    pipeline: Pipeline, kind: str
+    pipeline: Harness, kind: str
 ) -> None:
     key, payload, reason = REJECTED[kind]
     pipeline.send("clicks", key, payload)
@@ -173,7 +173,7 @@ def test_what_is_no_click_is_a_row_with_its_reason_and_can_be_put_right(
     )
 
 
-def test_texts_of_a_megabyte_are_texts(pipeline: Pipeline) -> None:
+def test_texts_of_a_megabyte_are_texts(pipeline: Harness) -> None:
     long = {name: name + "é" * 400_000 for name in ("user_id", "source", "click_at")}
     for number, (name, value) in enumerate(long.items()):
         key = f"long-{number}"
@@ -199,7 +199,7 @@ def test_texts_of_a_megabyte_are_texts(pipeline: Pipeline) -> None:
     assert pipeline.differences() == {}
 
 
-def test_reference_data_may_change_at_any_time(pipeline: Pipeline) -> None:
+def test_reference_data_may_change_at_any_time(pipeline: Harness) -> None:
     unknown = purchase("stranger", pipeline, user_id="stranger")
     pipeline.send("purchases", b"stranger", msgspec.json.encode(unknown))
     pipeline.settle()
@@ -226,7 +226,7 @@ def test_reference_data_may_change_at_any_time(pipeline: Pipeline) -> None:
 
 
 def test_a_seed_again_changes_what_changed_in_the_file(
-    pipeline: Pipeline, tmp_path: Path
+    pipeline: Harness, tmp_path: Path
 ) -> None:
     for part in ("models", "macros", "seeds", "tests/data"):
         shutil.copytree(PROJECT / part, tmp_path / part)
@@ -247,7 +247,7 @@ def test_a_seed_again_changes_what_changed_in_the_file(
     assert pipeline.differences() == {}
 
 
-def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Pipeline) -> None:
+def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Harness) -> None:
     """And in the meantime every relation stays readable, and no event is lost."""
     stop = threading.Event()
 
@@ -289,7 +289,7 @@ def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Pipeline) -> None:
 
 
 def test_all_that_is_derived_can_be_made_anew_while_events_flow(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     maintained = (
         "select relation, to_regclass(relation)::oid from firstclick_maintenance.models"

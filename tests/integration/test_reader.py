@@ -25,7 +25,7 @@ from firstclick.servers.roles import (
 )
 from firstclick.servers.sessions import Watch
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 READABLE = {
@@ -137,8 +137,8 @@ FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
-    pipeline = Pipeline(stack)
+def pipeline(stack: Stack) -> Iterator[Harness]:
+    pipeline = Harness(stack)
     yield pipeline
     pipeline.close()
 
@@ -261,7 +261,7 @@ def test_what_it_changes_of_itself_is_undone(stack: Stack, change: str) -> None:
     psycopg.connect(stack.reader_url).close()
 
 
-def test_the_page_reads_by_a_role_of_its_own(stack: Stack, pipeline: Pipeline) -> None:
+def test_the_page_reads_by_a_role_of_its_own(stack: Stack, pipeline: Harness) -> None:
     def readers() -> set[str]:
         return {
             name
@@ -340,7 +340,7 @@ def test_its_sessions_are_read_only_and_have_limits(stack: Stack) -> None:
 
 
 def test_a_full_queue_of_notifications_stops_no_writer(
-    stack: Stack, pipeline: Pipeline
+    stack: Stack, pipeline: Harness
 ) -> None:
     with (
         psycopg.connect(stack.reader_url) as listener,

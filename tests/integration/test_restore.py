@@ -27,7 +27,7 @@ from firstclick.operate.belongings import strangers
 from firstclick.operate.stack import Stack
 from firstclick.servers.postgres import programs_directory
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -112,7 +112,7 @@ def source(shops: Make) -> Iterator[tuple[Shop, Stack]]:
     """A shop with events, that runs."""
     shop = shops("source")
     with stacks.up(shop.settings) as started:
-        pipeline = Pipeline(started.stack)
+        pipeline = Harness(started.stack)
         generate(
             started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.05
         )

@@ -39,7 +39,7 @@ from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.operate.stack import Stack
 from firstclick.servers.certificates import generated
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import Worker
 
 pytestmark = pytest.mark.timeout(300)
@@ -273,7 +273,7 @@ def other_authority(make_home: Callable[[], Path]) -> str:
 
 
 def test_an_event_goes_all_the_way_encrypted(site: Site) -> None:
-    pipeline = Pipeline(site.stack)
+    pipeline = Harness(site.stack)
     try:
         ((user, product, now),) = pipeline.query(
             "select (select min(user_id) from users),"

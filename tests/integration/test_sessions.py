@@ -13,13 +13,13 @@ import pytest
 from firstclick.operate.stack import Stack
 from firstclick.servers.roles import LIMITS, OWNER
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
-    pipeline = Pipeline(stack)
+def pipeline(stack: Stack) -> Iterator[Harness]:
+    pipeline = Harness(stack)
     yield pipeline
     pipeline.close()
 
@@ -43,14 +43,14 @@ def psql(stack: Stack, script: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def carries(pipeline: Pipeline) -> None:
+def carries(pipeline: Harness) -> None:
     """Send events, and wait until they are stored and published."""
     sent = generate(pipeline.stack.bootstrap_servers, rate=100, duration=0.5, mess=0)
     assert sent.clicks > 0
     pipeline.settle()
 
 
-def test_two_hundred_sessions_leave_room_for_the_workers(pipeline: Pipeline) -> None:
+def test_two_hundred_sessions_leave_room_for_the_workers(pipeline: Harness) -> None:
     url = pipeline.stack.database_url
     with contextlib.ExitStack() as held:
         sessions = [held.enter_context(psycopg.connect(url)) for _ in range(200)]
@@ -76,14 +76,14 @@ def test_two_hundred_sessions_leave_room_for_the_workers(pipeline: Pipeline) -> 
 
 
 def test_the_roles_together_stay_below_what_the_server_takes(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     ((most,),) = pipeline.query("select current_setting('max_connections')::int")
     limits = [OWNER, *LIMITS.values()]
     assert sum(limit.connections for limit in limits) < most
 
 
-def test_a_query_without_an_end_keeps_no_writer_waiting(pipeline: Pipeline) -> None:
+def test_a_query_without_an_end_keeps_no_writer_waiting(pipeline: Harness) -> None:
     with psycopg.connect(pipeline.stack.database_url) as reader:
         reader.execute("set search_path to firstclick")
         ended = threading.Event()
@@ -124,7 +124,7 @@ def test_psql_may_not_hold_a_snapshot_for_long(stack: Stack) -> None:
 
 @pytest.mark.parametrize("role", ["owner", "reader"])
 def test_a_transaction_that_rests_is_ended_with_a_word(
-    pipeline: Pipeline, role: str
+    pipeline: Harness, role: str
 ) -> None:
     stack = pipeline.stack
     url = stack.database_url if role == "owner" else stack.reader_url

@@ -16,7 +16,7 @@ from firstclick.operate.stack import Stack, find, running
 from firstclick.operate.status import Status, engine_status, status
 from firstclick.workers.worker import Place
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 
@@ -58,7 +58,7 @@ def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
     servers: Stack, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statuses, "_STALE_SECONDS", 0.5)
-    with contextlib.closing(Pipeline(stack)) as pipeline:
+    with contextlib.closing(Harness(stack)) as pipeline:
         pipeline.settle()
         offset = _send_damaged(pipeline, servers)
 
@@ -89,7 +89,7 @@ def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
         eventually(lambda: _status(stack).healthy, "healthy again")
 
 
-def _send_damaged(pipeline: Pipeline, servers: Stack) -> int:
+def _send_damaged(pipeline: Harness, servers: Stack) -> int:
     """Send a click to the first partition, and damage it in Kafka's log; its offset."""
     stack = pipeline.stack
     name = f"{stack.topic_prefix}clicks"

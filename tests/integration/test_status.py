@@ -12,7 +12,7 @@ from firstclick.core.settings import Settings
 from firstclick.operate import liveness
 from firstclick.operate.stack import Stack, find
 from firstclick.operate.status import Status, status
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -50,9 +50,9 @@ def suspended(process: psutil.Process) -> Iterator[None]:
 
 
 @pytest.fixture
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
+def pipeline(stack: Stack) -> Iterator[Harness]:
     """A pipeline that is healthy before the test and after it."""
-    pipeline = Pipeline(stack)
+    pipeline = Harness(stack)
     eventually(lambda: _status(stack).healthy, "it is healthy")
     yield pipeline
     eventually(lambda: _status(stack).healthy, "it is healthy again")
@@ -60,7 +60,7 @@ def pipeline(stack: Stack) -> Iterator[Pipeline]:
 
 
 def test_a_process_that_stands_still_is_a_problem(
-    stack: Stack, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_SILENT_SECONDS", 2.0)
     for name in ("publisher", "connector"):
@@ -75,7 +75,7 @@ def test_a_process_that_stands_still_is_a_problem(
 
 
 def test_a_worker_that_fails_at_the_same_again_and_again_is_a_problem(
-    stack: Stack, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_FAILING_SECONDS", 1.0)
     pipeline.database.execute(
@@ -95,7 +95,7 @@ def test_a_worker_that_fails_at_the_same_again_and_again_is_a_problem(
 
 
 def test_a_process_that_was_started_again_is_a_warning(
-    stack: Stack, pipeline: Pipeline
+    stack: Stack, pipeline: Harness
 ) -> None:
     before = _state(stack).children["publisher"]
     _process(stack, "publisher").kill()
@@ -113,7 +113,7 @@ def test_a_process_that_was_started_again_is_a_warning(
 
 
 def test_a_trigger_that_is_disabled_is_a_problem(
-    stack: Stack, pipeline: Pipeline
+    stack: Stack, pipeline: Harness
 ) -> None:
     [(name,)] = pipeline.query(
         "select tgname from pg_trigger where tgrelid = 'raw_clicks'::regclass"
@@ -128,7 +128,7 @@ def test_a_trigger_that_is_disabled_is_a_problem(
 
 
 def test_a_topic_that_is_gone_is_a_problem(
-    stack: Stack, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(stack.home)
     state = home.state

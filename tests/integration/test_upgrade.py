@@ -26,7 +26,7 @@ from firstclick.operate.stack import Stack
 from firstclick.servers.topics import create_topics
 from firstclick_generator import generate
 from forked_dbt import run_dbt
-from pipeline import Pipeline
+from pipeline import Harness
 
 GONE = """
 {{ config(materialized='materialized_view', delta='accumulate',
@@ -278,7 +278,7 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
         (False, False, False, False, False, True),
         (True, True, True, True, True, True),
     }
-    pipeline = Pipeline(stack)
+    pipeline = Harness(stack)
     pipeline.settle()
     assert pipeline.query(
         "select (select count(*) from raw_clicks)"

@@ -16,7 +16,7 @@ from firstclick.core.settings import Settings
 from firstclick.operate.stack import Stack
 from firstclick.verify import Finding, Verification, verify
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 
 A_ROW = {
     "typed_clicks": "update {t} set click_at = 'Nowhere' where ctid = (select ctid"
@@ -43,10 +43,10 @@ ALL_ROWS = {
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
+def pipeline(stack: Stack) -> Iterator[Harness]:
     """The session's stack, after an hour of a small shop."""
     generate(stack.bootstrap_servers, rate=3, duration=0, mess=0.1, backfill_hours=1)
-    pipeline = Pipeline(stack)
+    pipeline = Harness(stack)
     pipeline.settle()
     yield pipeline
     pipeline.close()
@@ -128,7 +128,7 @@ def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
         yield
 
 
-def test_a_pipeline_under_load_equals_its_messages(pipeline: Pipeline) -> None:
+def test_a_pipeline_under_load_equals_its_messages(pipeline: Harness) -> None:
     home = str(pipeline.stack.home)
     with pipeline.flowing(rate=100, mess=0.1):
         results = [run("--json", FIRSTCLICK_HOME=home) for _ in range(3)]
@@ -150,7 +150,7 @@ def test_a_pipeline_under_load_equals_its_messages(pipeline: Pipeline) -> None:
 
 
 def test_a_row_that_was_tampered_with_is_found_in_its_relation(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     pipeline.settle()
     with tampered(pipeline.stack, A_ROW):
@@ -163,7 +163,7 @@ def test_a_row_that_was_tampered_with_is_found_in_its_relation(
     assert verified(pipeline.stack, sample=0).equal
 
 
-def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Pipeline) -> None:
+def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Harness) -> None:
     pipeline.settle()
     with tampered(pipeline.stack, ALL_ROWS):
         # So many that a rejected one is among them
@@ -174,7 +174,7 @@ def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Pipeline) -> None:
     assert {"stg_purchases", "purchase_first_clicks"}.isdisjoint(of_relation)
 
 
-def test_a_wrong_rule_is_found_by_the_sample(pipeline: Pipeline) -> None:
+def test_a_wrong_rule_is_found_by_the_sample(pipeline: Harness) -> None:
     """Though the relation equals its SQL."""
     pipeline.settle()
     models = sql.Identifier(f"{pipeline.stack.schema_name}_maintenance", "models")
@@ -197,7 +197,7 @@ def test_a_wrong_rule_is_found_by_the_sample(pipeline: Pipeline) -> None:
 
 
 def test_people_are_told_the_first_row_that_differs_and_programs_get_it(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     pipeline.settle()
     home = str(pipeline.stack.home)
@@ -221,7 +221,7 @@ def test_people_are_told_the_first_row_that_differs_and_programs_get_it(
     ]
 
 
-def test_a_seed_gives_the_same_sample_again(pipeline: Pipeline) -> None:
+def test_a_seed_gives_the_same_sample_again(pipeline: Harness) -> None:
     pipeline.settle()
     settings = Settings.load().model_copy(update={"home": pipeline.stack.home})
     some = verify(settings, sample=40)
@@ -242,7 +242,7 @@ def test_without_models_it_says_what_to_do(servers: Stack, tmp_path: Path) -> No
     assert "firstclick up" in line
 
 
-def test_what_the_rules_do_not_settle_differs_from_nothing(pipeline: Pipeline) -> None:
+def test_what_the_rules_do_not_settle_differs_from_nothing(pipeline: Harness) -> None:
     """Nesting that PostgreSQL holds and Python doesn't; an id that is no text."""
     ((event,),) = pipeline.query(
         "select payload from raw_clicks inner join stg_clicks"
@@ -258,7 +258,7 @@ def test_what_the_rules_do_not_settle_differs_from_nothing(pipeline: Pipeline) -
     assert differing(found.sampled) == differing(found.recomputed) == {}
 
 
-def test_a_message_is_the_same_however_many_processes_read(pipeline: Pipeline) -> None:
+def test_a_message_is_the_same_however_many_processes_read(pipeline: Harness) -> None:
     """PostgreSQL lets a function catch no error in a parallel query that writes."""
     reading = sql.SQL(
         "create temporary table {copy} as select"

@@ -35,7 +35,7 @@ from psycopg import sql
 from workers import NAMES, Workers, at_work
 
 import topic_changes
-from conformance import Pipeline, Send, report
+from conformance import Harness, Send, report
 from conformance.comparison import Row
 from conformance.deployment import deployed
 from conformance.events import deletion
@@ -68,7 +68,7 @@ shares = st.lists(
 
 
 @pytest.fixture(scope="module")
-def pipeline_at_work(servers: Stack) -> Iterator[tuple[Pipeline, Workers]]:
+def pipeline_at_work(servers: Stack) -> Iterator[tuple[Harness, Workers]]:
     """A pipeline of this module's own, on the session's servers."""
     own = Settings.load().model_copy(
         update={
@@ -88,7 +88,7 @@ class History(RuleBasedStateMachine):
     What it should lead to is read from Kafka and the tables: nothing is foretold here.
     """
 
-    def __init__(self, pipeline: Pipeline, workers: Workers) -> None:
+    def __init__(self, pipeline: Harness, workers: Workers) -> None:
         super().__init__()
         self.pipeline = pipeline
         self.workers = workers
@@ -397,7 +397,7 @@ def empty(stack: Stack) -> None:
 # Hypothesis takes up to 300 s to shorten a history that goes wrong
 @pytest.mark.timeout(0 if LONG else 600)
 def test_any_history_settles_to_the_specification(
-    pipeline_at_work: tuple[Pipeline, Workers],
+    pipeline_at_work: tuple[Harness, Workers],
 ) -> None:
     print(f"FIRSTCLICK_TEST_SEED={SEED}")
 

@@ -24,7 +24,7 @@ from forked_dbt import run_dbt
 from worker_world import PATIENCE, eventually
 
 
-class Pipeline:
+class Harness:
     """A running stack, its database and its topics."""
 
     def __init__(self, stack: Stack) -> None:

@@ -13,7 +13,7 @@ from firstclick.operate import stack as stacks
 from firstclick.operate.stack import Stack
 from firstclick_generator import generate
 from pictures.chromium import find_chromium
-from pipeline import Pipeline
+from pipeline import Harness
 
 CHROMIUM = find_chromium()
 
@@ -34,9 +34,9 @@ def shop(make_session_home: Callable[[], Path]) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def pipeline(shop: Stack) -> Iterator[Pipeline]:
+def pipeline(shop: Stack) -> Iterator[Harness]:
     """Connected anew, since a module may have killed servers."""
-    pipeline = Pipeline(shop)
+    pipeline = Harness(shop)
     pipeline.settle()
     yield pipeline
     pipeline.close()

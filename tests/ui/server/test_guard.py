@@ -12,7 +12,7 @@ import pytest
 from browsing import Site
 
 from firstclick.dashboard.server.assets import ECharts
-from pipeline import Pipeline
+from pipeline import Harness
 
 PAGE = "/d/firstclick-insights"
 TOKEN = "a secret; of=ours"
@@ -92,7 +92,7 @@ def test_another_site_may_not_read_but_may_link(site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def open_site(
-    pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+    pipeline: Harness, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """A page that others can reach."""
     log = tmp_path_factory.mktemp("open") / "log"
@@ -140,7 +140,7 @@ def refusal(**environment: str) -> str:
 
 
 def test_a_page_that_cannot_be_served_says_why_in_a_line(
-    pipeline: Pipeline, tmp_path: Path
+    pipeline: Harness, tmp_path: Path
 ) -> None:
     url = pipeline.stack.reader_url
     with socket.create_server(("127.0.0.1", 0)) as taken:

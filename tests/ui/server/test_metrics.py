@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from firstclick.core.home import Home
 from firstclick.dashboard.definition import DIRECTORY
 from firstclick_generator import generate
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 
@@ -45,7 +45,7 @@ class Scrape:
         return {dict(has)[label] for found, has in self._samples if found == name}
 
 
-def scrape(pipeline: Pipeline) -> Scrape:
+def scrape(pipeline: Harness) -> Scrape:
     """Ask the page that the stack serves."""
     with urllib.request.urlopen(f"{pipeline.stack.live_url}metrics") as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -66,7 +66,7 @@ def counted(found: Scrape) -> Figures:
     }
 
 
-def held(pipeline: Pipeline) -> Figures:
+def held(pipeline: Harness) -> Figures:
     """The same by Kafka's word."""
     clicks, purchases, checkouts = (
         float(sum(pipeline.ends(topic).values()))
@@ -91,7 +91,7 @@ def told_of(found: Scrape, figures: Figures) -> Figures:
     }
 
 
-def stored(pipeline: Pipeline) -> Figures:
+def stored(pipeline: Harness) -> Figures:
     """Events by outcome as the database has them, and Kafka's last offsets."""
     found: Figures = {}
     for topic, accepted, rejected in pipeline.query(
@@ -104,7 +104,7 @@ def stored(pipeline: Pipeline) -> Figures:
     return found
 
 
-def test_the_metrics_are_what_the_database_and_kafka_say(pipeline: Pipeline) -> None:
+def test_the_metrics_are_what_the_database_and_kafka_say(pipeline: Harness) -> None:
     began = time.time()
 
     def of_now() -> Scrape | None:
@@ -138,7 +138,7 @@ def test_the_metrics_are_what_the_database_and_kafka_say(pipeline: Pipeline) -> 
     assert 0 <= found.sum("firstclick_freshness_seconds", topic="clicks") < 60
 
 
-def test_the_metrics_tell_what_runs_and_which_version(pipeline: Pipeline) -> None:
+def test_the_metrics_tell_what_runs_and_which_version(pipeline: Harness) -> None:
     state = Home(pipeline.stack.home).state
     assert state is not None
     found = scrape(pipeline)
@@ -154,7 +154,7 @@ def test_the_metrics_tell_what_runs_and_which_version(pipeline: Pipeline) -> Non
 
 
 def test_the_metrics_are_named_and_explained_as_prometheus_has_it(
-    pipeline: Pipeline,
+    pipeline: Harness,
 ) -> None:
     families = scrape(pipeline).families
     assert len({family.name for family in families}) == len(families) > 15
@@ -172,7 +172,7 @@ def test_the_metrics_are_named_and_explained_as_prometheus_has_it(
 
 
 def test_a_page_without_workers_tells_what_the_database_knows(
-    pipeline: Pipeline, site: Site
+    pipeline: Harness, site: Site
 ) -> None:
     found = Scrape(site.ask("/metrics")[1])
     assert found["firstclick_database_up"] == 1
@@ -181,7 +181,7 @@ def test_a_page_without_workers_tells_what_the_database_knows(
 
 
 def test_without_a_database_the_metrics_say_so(
-    pipeline: Pipeline, tmp_path: Path
+    pipeline: Harness, tmp_path: Path
 ) -> None:
     away = "postgresql://nobody@127.0.0.1:1/none"
     with Site(pipeline.stack, tmp_path / "log", DATABASE_URL=away) as site:

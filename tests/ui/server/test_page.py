@@ -14,7 +14,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from firstclick.dashboard.definition import Dashboard, Panel, Stat, load_all
 from firstclick_generator import Click, Purchase
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 INSIGHTS, PIPELINE = load_all().values()
@@ -23,7 +23,7 @@ Open = Callable[..., Visit]
 
 
 @pytest.fixture(scope="module")
-def reader(pipeline: Pipeline) -> Iterator[psycopg.Connection]:
+def reader(pipeline: Harness) -> Iterator[psycopg.Connection]:
     with psycopg.connect(pipeline.stack.reader_url, autocommit=True) as connection:
         yield connection
 
@@ -65,7 +65,7 @@ def test_every_panel_shows_what_its_query_returns(
             )
 
 
-def sold(pipeline: Pipeline, source: str, user: int) -> None:
+def sold(pipeline: Harness, source: str, user: int) -> None:
     """A click from a source, and what the same user buys just after."""
     ((time, user_id, product_id),) = pipeline.query(
         "select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
@@ -82,7 +82,7 @@ def sold(pipeline: Pipeline, source: str, user: int) -> None:
         pipeline.send(topic, event.key.encode(), msgspec.json.encode(event))
 
 
-def test_values_change_as_events_arrive(visit: Open, pipeline: Pipeline) -> None:
+def test_values_change_as_events_arrive(visit: Open, pipeline: Harness) -> None:
     page = visit().filled()
     before = page.shown
     sold(pipeline, "Google", user=1)
@@ -100,7 +100,7 @@ def test_values_change_as_events_arrive(visit: Open, pipeline: Pipeline) -> None
 
 
 def test_a_sources_name_is_text_whatever_it_holds(
-    visit: Open, pipeline: Pipeline
+    visit: Open, pipeline: Harness
 ) -> None:
     name = "<script>alert(1)</script><img src=x onerror=alert(2)>"
     sold(pipeline, name, user=2)

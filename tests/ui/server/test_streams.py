@@ -13,7 +13,7 @@ from streams import Viewer
 
 from firstclick.dashboard.definition import load_all
 from firstclick.dashboard.server.board import INTERVAL
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 INSIGHTS = next(iter(load_all().values()))
@@ -53,7 +53,7 @@ def test_another_span_asks_only_for_the_panels_that_have_one(site: Site) -> None
 
 
 @contextlib.contextmanager
-def standing_still(pipeline: Pipeline) -> Iterator[None]:
+def standing_still(pipeline: Harness) -> Iterator[None]:
     """The page's sessions on the database do nothing for as long as the block runs."""
     sessions = [
         pid
@@ -73,7 +73,7 @@ def standing_still(pipeline: Pipeline) -> Iterator[None]:
 
 
 def test_who_comes_while_the_database_stands_still_gets_the_last_values(
-    pipeline: Pipeline, site: Site
+    pipeline: Harness, site: Site
 ) -> None:
     with Viewer(site.port, INSIGHTS.uid) as early:
         early.panels(2 * len(PANELS))

@@ -16,7 +16,7 @@ from streams import Viewer
 from firstclick.core.home import Home
 from firstclick.dashboard.definition import load_all
 from firstclick.servers.roles import READER, role_of
-from pipeline import Pipeline
+from pipeline import Harness
 from worker_world import eventually
 
 Open = Callable[..., Visit]
@@ -25,14 +25,14 @@ REVENUE = next(panel for panel in INSIGHTS.panels if panel.title == "Revenue")
 GENDERS = next(panel for panel in INSIGHTS.panels if panel.title.endswith("gender"))
 
 
-def server(pipeline: Pipeline, name: str) -> int:
+def server(pipeline: Harness, name: str) -> int:
     state = Home(pipeline.stack.home).state
     assert state is not None
     return state.children[name].process.pid
 
 
 def test_the_pages_server_goes_and_comes_back(
-    visit: Open, pipeline: Pipeline, tmp_path: Path
+    visit: Open, pipeline: Harness, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -48,7 +48,7 @@ def test_the_pages_server_goes_and_comes_back(
 
 
 def test_without_a_database_the_page_is_served_and_says_so(
-    visit: Open, pipeline: Pipeline, tmp_path: Path
+    visit: Open, pipeline: Harness, tmp_path: Path
 ) -> None:
     away = "postgresql://nobody@127.0.0.1:1/none"
     with Site(pipeline.stack, tmp_path / "log", DATABASE_URL=away) as site:
@@ -59,7 +59,7 @@ def test_without_a_database_the_page_is_served_and_says_so(
 
 
 def test_a_panel_that_fails_says_why_and_the_others_go_on(
-    visit: Open, pipeline: Pipeline
+    visit: Open, pipeline: Harness
 ) -> None:
     page = visit().filled()
     names = [sql.Identifier(pipeline.stack.schema_name, "last_hour_genders")]
@@ -78,7 +78,7 @@ def test_a_panel_that_fails_says_why_and_the_others_go_on(
 
 
 @contextlib.contextmanager
-def locked(pipeline: Pipeline, table: str) -> Iterator[None]:
+def locked(pipeline: Harness, table: str) -> Iterator[None]:
     with psycopg.connect(pipeline.stack.database_url) as connection:
         name = sql.Identifier(pipeline.stack.schema_name, table)
         connection.execute(
@@ -89,7 +89,7 @@ def locked(pipeline: Pipeline, table: str) -> Iterator[None]:
 
 
 def test_a_panel_that_is_slow_keeps_no_other_one_waiting(
-    pipeline: Pipeline, site: Site
+    pipeline: Harness, site: Site
 ) -> None:
     with Viewer(site.port, INSIGHTS.uid) as viewer:
         viewer.panels(len(INSIGHTS.panels))
@@ -105,7 +105,7 @@ def test_a_panel_that_is_slow_keeps_no_other_one_waiting(
 
 
 def test_kafka_and_then_postgres_die_and_come_back(
-    visit: Open, pipeline: Pipeline
+    visit: Open, pipeline: Harness
 ) -> None:
     page = visit().filled()
     page.becomes("Live")
