@@ -15,9 +15,11 @@ from confluent_kafka import Producer
 
 from benchmarks.clock import Clock
 from benchmarks.shop_events import messages
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import Stop
 from firstclick.workers import topic
 from firstclick.workers.expire import EVERY_SECONDS, expire
-from firstclick.workers.worker import Place, Stop, main
+from firstclick.workers.worker import main
 from firstclick_generator import Delivery
 from firstclick_generator.outbox import open_outbox
 from firstclick_generator.schedule import bustle
@@ -58,8 +60,8 @@ def expire_by(clock: Clock) -> int:
 
     topic.Producer = Stamping  # type: ignore[attr-defined]
 
-    def work(place: Place, stop: Stop, log: logging.Logger) -> None:
-        expire(place, stop, log, EVERY_SECONDS / clock.factor)
+    def work(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
+        expire(pipeline, stop, log, EVERY_SECONDS / clock.factor)
 
     return main("expire", work)
 

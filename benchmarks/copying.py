@@ -11,12 +11,12 @@ from psycopg import Connection, sql
 from benchmarks.findings import Section
 from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged
+from firstclick.core.waiting import stoppable
 from firstclick.workers.connector.batch import POSTGRES_EPOCH, Progress, Row, TopicBatch
 from firstclick.workers.connector.binary import encode
 from firstclick.workers.connector.offsets import Offsets
 from firstclick.workers.connector.source import MOST_MESSAGES, TOPICS
 from firstclick.workers.connector.tables import COPY, Tables
-from firstclick.workers.worker import stoppable
 
 MOST_TIMES = 10
 DENSITY = 1_000

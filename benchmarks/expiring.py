@@ -83,7 +83,7 @@ def expiring(quick: bool, say: Callable[[str], None]) -> Section:
     try:
         with (
             stack.up(settings, servers_only=True) as started,
-            connect(started.stack.database_url, autocommit=True) as connection,
+            connect(started.pipeline.database_url, autocommit=True) as connection,
         ):
             connection.execute("set synchronous_commit to off")
             ways = [Deleted(connection), Dropped(connection)]

@@ -28,10 +28,10 @@ from benchmarks.report import Say, judged
 from benchmarks.stage import Stage, staged
 from firstclick.core.errors import ServerError
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.processes import Command, Running
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
-from firstclick.operate.stack import Stack
 from firstclick.servers.roles import role_of, role_url
 from firstclick.servers.topics import TOPICS
 from firstclick.verify import verify
@@ -49,7 +49,7 @@ def soak(hours: int, minutes: float, rate: float, say: Say) -> Section:
     section = Section("soak")
     clock = Clock(time.time(), hours * HOUR / (minutes * MINUTE))
 
-    def prepare(servers: Stack) -> None:
+    def prepare(servers: Pipeline) -> None:
         clock.install(servers.database_url)
         # Nobody asks when a checkout was published: its messages have the real time
         stamped = {topic: topic != "checkouts" for topic in TOPICS}

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from firstclick.core.errors import FirstClickError, ServerError
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack
 from firstclick.workers.connector.source import Source
@@ -45,7 +46,7 @@ class Lag:
 class Stage:
     """The stack while a section runs; made by ``staged``."""
 
-    def __init__(self, started: stack.Stack, source: Source) -> None:
+    def __init__(self, started: Pipeline, source: Source) -> None:
         self.stack = started
         self.database = self.connect()
         self._home = Home(started.home)
@@ -208,7 +209,7 @@ def used_between(before: dict[str, float], after: dict[str, float]) -> dict[str,
 
 @contextlib.contextmanager
 def staged(
-    prepare: Callable[[stack.Stack], None] | None = None, *, expire: bool = True
+    prepare: Callable[[Pipeline], None] | None = None, *, expire: bool = True
 ) -> Iterator[Stage]:
     """A fresh stack in a temporary home, for as long as the block runs.
 
@@ -220,12 +221,12 @@ def staged(
     try:
         if prepare is not None:
             with stack.up(settings, servers_only=True) as servers:
-                prepare(servers.stack)
+                prepare(servers.pipeline)
         with (
             stack.up(settings) as started,
-            Source(started.stack.kafka, "") as source,
+            Source(started.pipeline.kafka, "") as source,
         ):
-            stage = Stage(started.stack, source)
+            stage = Stage(started.pipeline, source)
             with stage.database:
                 yield stage
     finally:

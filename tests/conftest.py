@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,14 +54,14 @@ def make_home() -> Iterator[Callable[[], Path]]:
 
 
 @pytest.fixture(scope="session")
-def servers(make_session_home: Callable[[], Path]) -> Stack:
+def servers(make_session_home: Callable[[], Path]) -> Pipeline:
     """Kafka and PostgreSQL alone."""
     settings = Settings.load().model_copy(update={"home": make_session_home()})
-    return stacks.start(settings, detach=False, servers_only=True).stack
+    return stacks.start(settings, detach=False, servers_only=True).pipeline
 
 
 @pytest.fixture(scope="session")
-def stack(servers: Stack, make_session_home: Callable[[], Path]) -> Stack:
+def stack(servers: Pipeline, make_session_home: Callable[[], Path]) -> Pipeline:
     """All of it, on those servers: models deployed, connector and publisher running."""
     settings = Settings.load().model_copy(
         update={
@@ -72,4 +72,4 @@ def stack(servers: Stack, make_session_home: Callable[[], Path]) -> Stack:
             "expire": False,
         }
     )
-    return stacks.start(settings, detach=False).stack
+    return stacks.start(settings, detach=False).pipeline

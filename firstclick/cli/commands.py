@@ -18,10 +18,11 @@ from rich.console import Console
 from firstclick.core.database import postgres_environment, session_environment
 from firstclick.core.errors import FirstClickError, SettingsError
 from firstclick.core.home import Step
+from firstclick.core.pipeline import find, located, running
 from firstclick.core.settings import Settings
 
 if TYPE_CHECKING:
-    from firstclick.workers.worker import Place
+    pass
 
 app = typer.Typer(
     name="firstclick",
@@ -74,20 +75,20 @@ def up(
     from firstclick.operate import stack
 
     settings = Settings.load()
-    state = stack.find(settings.home)
+    state = find(settings.home)
     if state is not None and state.phase == "ready":
         already = stack.start(settings, detach=True, servers_only=servers_only)
-        _say(f"Already up in {already.stack.home}")
-        if already.stack.live_url is not None:
-            _say(f"Live page on {already.stack.live_url}")
+        _say(f"Already up in {already.pipeline.home}")
+        if already.pipeline.live_url is not None:
+            _say(f"Live page on {already.pipeline.live_url}")
         return
     with _signals(interrupt=True):
         started = stack.start(
             settings, detach=detach, servers_only=servers_only, on_step=_say_step
         )
-        _say(f"Ready in {started.stack.home}")
+        _say(f"Ready in {started.pipeline.home}")
         if not settings.live_is_private:
-            _say(f"Live page on {started.stack.live_url}")
+            _say(f"Live page on {started.pipeline.live_url}")
         if detach or started.supervisor is None:
             return
         _say("Ctrl-C stops it.")
@@ -128,7 +129,7 @@ def status(
     if settings.target == "embedded":
         found = health.status(settings)
     else:
-        found = health.engine_status(settings, _place(settings))
+        found = health.engine_status(settings, located(settings))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
@@ -205,9 +206,8 @@ def env(
     ] = Role.owner,
 ) -> None:
     """Print the addresses as NAME=value lines that a shell can eval."""
-    from firstclick.operate import stack
 
-    found = stack.running(Settings.load())
+    found = running(Settings.load())
     url = found.database_url if role is Role.owner else found.reader_url
     variables = {
         "DATABASE_URL": url,
@@ -225,14 +225,13 @@ def env(
 )
 def psql(context: typer.Context) -> None:
     """Open a session on the database; arguments are psql's."""
-    from firstclick.operate import stack
     from firstclick.servers.postgres import client_program
     from firstclick.servers.roles import OWNER
 
     settings = Settings.load()
     url, schema = settings.database_url, settings.schema_name
     if url is None:
-        found = stack.running(settings)
+        found = running(settings)
         url, schema = found.database_url, found.schema_name
     variables = postgres_environment(url)
     begin = {"search_path": f"{schema},public", **OWNER.settings}
@@ -268,13 +267,12 @@ def generate(
     backfill: Annotated[float, typer.Option(help="Hours of past events first.")] = 0,
 ) -> None:
     """Send a shop's clicks and purchases to Kafka."""
-    from firstclick.operate import stack
     from firstclick_generator import generate as feed
 
     settings = Settings.load()
     kafka, prefix = settings.kafka, settings.topic_prefix
     if kafka is None:
-        found = stack.running(settings)
+        found = running(settings)
         kafka, prefix = found.kafka, found.topic_prefix
     with _signals(interrupt=False) as stop:
         progress = feed(
@@ -327,7 +325,6 @@ def publish(
 ) -> None:
     """Publish all checkouts to Kafka again; the stack publishes changes by itself."""
     from firstclick.core.database import connect
-    from firstclick.operate import stack
     from firstclick.workers.published import publish_again
 
     settings = Settings.load()
@@ -341,7 +338,7 @@ def publish(
             f"FIRSTCLICK_TARGET is {settings.target!r}, expected 'embedded': other "
             "engines publish by a sink, which `firstclick deploy` makes again"
         )
-    found = stack.running(settings)
+    found = running(settings)
     with connect(found.database_url) as connection:
         publish_again(connection, found.schema_name)
     _say("The publisher sends all checkouts again; `firstclick status` counts them")
@@ -359,12 +356,12 @@ def expire(
 ) -> None:
     """Delete the events that are no longer kept, and all that came of them."""
     from firstclick.core.logging import configure
+    from firstclick.core.waiting import Stop, Stopped
     from firstclick.workers.expire import expire as keep_expiring
     from firstclick.workers.expire import expire_once
-    from firstclick.workers.worker import Stop, Stopped
 
     seconds = None if every is None else _seconds(every)
-    place = _place(Settings.load())
+    place = located(Settings.load())
     if dry_run:
         _say(f"To be deleted: {expire_once(place, dry_run=True)}")
     elif seconds is None:
@@ -391,22 +388,8 @@ def repair() -> None:
 
     settings = Settings.load()
     require_materialize(settings)
-    if not heal(_place(settings), _say):
+    if not heal(located(settings), _say):
         _say("No source is stopped.")
-
-
-def _place(settings: Settings) -> "Place":
-    """The servers that the settings name, else those of the stack that runs."""
-    from firstclick.operate import stack
-    from firstclick.workers.worker import Place
-
-    url, kafka = settings.database_url, settings.kafka
-    schema, prefix = settings.schema_name, settings.topic_prefix
-    if url is None or kafka is None:
-        found = stack.running(settings)
-        url, kafka = url or found.database_url, kafka or found.kafka
-        schema, prefix = found.schema_name, found.topic_prefix
-    return Place(url, kafka, schema, prefix, settings.target)
 
 
 def _seconds(duration: str) -> float:

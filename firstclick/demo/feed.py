@@ -15,9 +15,9 @@ import msgspec
 
 from firstclick.core.environment import child_environment
 from firstclick.core.errors import FirstClickError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.processes import Command
 from firstclick.core.settings import Settings
-from firstclick.operate.stack import Stack
 from firstclick_generator import Progress, generate
 
 _STOP_SECONDS = 15
@@ -27,7 +27,11 @@ class Feed:
     """The process, as a context manager that stops it; for the thread that lives."""
 
     def __init__(
-        self, stack: Stack, rate: float, duration: float | None, backfill_hours: float
+        self,
+        stack: Pipeline,
+        rate: float,
+        duration: float | None,
+        backfill_hours: float,
     ) -> None:
         self._command = Command(
             [

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from firstclick.core.errors import ServerError, SettingsError
 from firstclick.core.home import Step
+from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.processes import end
 from firstclick.core.settings import Settings
 from firstclick.demo.answers import Answers
@@ -23,7 +24,6 @@ from firstclick.demo.feed import Feed
 from firstclick.demo.view import Frame, latency, pace
 from firstclick.demo.watch import Offsets, Snapshot, Watch
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.workers.connector.source import Source
 
 _REFRESH_SECONDS = 0.25
@@ -152,10 +152,10 @@ class Demo:
         return _totals(last, self._before, self._ran)
 
     def _is_up(self) -> bool:
-        state = stacks.find(self._settings.home)
+        state = find(self._settings.home)
         return state is not None and state.phase == "ready"
 
-    def _start(self, running: contextlib.ExitStack, was_up: bool) -> Stack:
+    def _start(self, running: contextlib.ExitStack, was_up: bool) -> Pipeline:
         shown = self._shown
 
         def say_step(step: Step) -> None:
@@ -163,13 +163,13 @@ class Demo:
 
         if was_up:
             up = stacks.up(self._settings)
-            started = running.enter_context(up).stack
+            started = running.enter_context(up).pipeline
             shown.say(f"Uses what is up in {started.home}")
             shown.say(f"Live page on {started.live_url}")
         else:
             up = stacks.up(self._settings, on_step=say_step)
             with shown.busy("Starting Kafka, PostgreSQL and what is between them …"):
-                started = running.enter_context(up).stack
+                started = running.enter_context(up).pipeline
         shown.say(f"Connect with  {address(started)}")
         return started
 
@@ -271,7 +271,7 @@ class Demo:
         }
 
 
-def address(stack: Stack) -> str:
+def address(stack: Pipeline) -> str:
     """How to connect to the database from another shell, without its password."""
     given = conninfo_to_dict(stack.database_url)
     user, host = given.get("user", ""), given.get("host", "localhost")

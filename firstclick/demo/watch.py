@@ -22,10 +22,10 @@ import psycopg
 from psycopg import sql
 
 from firstclick.core.database import connect
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import one_line
 from firstclick.demo.answers import Answers, ask
 from firstclick.demo.freshness import Freshness
-from firstclick.operate.stack import Stack
-from firstclick.workers.worker import one_line
 
 PACE_SECONDS = 5.0
 """Over which events a second are counted."""
@@ -112,7 +112,7 @@ class Snapshot:
 class Watch:
     """Two sessions that watch the database; a context manager."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Pipeline) -> None:
         self._stack = stack
         self._stop = threading.Event()
         self._lock = threading.Lock()

@@ -19,9 +19,10 @@ from psycopg import sql
 
 from firstclick.core.database import connect
 from firstclick.core.errors import ServerError
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import one_line, stoppable
 from firstclick.deploy.models import SUFFIX, Models
 from firstclick.workers.topic import NotDelivered, Topic
-from firstclick.workers.worker import Place, one_line, stoppable
 
 _OLD = "_dbt_old"
 """The schema that was read until now, for as long as something of it is needed."""
@@ -50,7 +51,7 @@ class RisingWave:
 
     models: Models
     say: Callable[[str], None]
-    place: Place
+    pipeline: Pipeline
     """Where Kafka is for this process."""
 
     def run(self) -> None:
@@ -108,7 +109,7 @@ class RisingWave:
         ordered = sorted(keys)
         try:
             with stoppable() as stop:
-                topic = Topic(self.place, "checkouts", stop)
+                topic = Topic(self.pipeline, "checkouts", stop)
                 for begin in range(0, len(ordered), _BATCH):
                     topic.send((key, None) for key in ordered[begin : begin + _BATCH])
         except NotDelivered as error:

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from firstclick.core.errors import SettingsError
+from firstclick.core.pipeline import named
 from firstclick.core.settings import Settings
 from firstclick.deploy.materialize import Materialize
 from firstclick.deploy.models import Models
 from firstclick.deploy.risingwave import RisingWave
-from firstclick.workers.worker import Place
 
 
 def deploy(settings: Settings, say: Callable[[str], None]) -> None:
@@ -32,7 +32,4 @@ def deploy(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.target == "materialize":
         Materialize.of(models, say).run()
     else:
-        place = Place(
-            url, kafka, settings.schema_name, settings.topic_prefix, settings.target
-        )
-        RisingWave(models, say, place).run()
+        RisingWave(models, say, named(settings)).run()

@@ -22,14 +22,14 @@ from firstclick.core.database import connect, session_environment
 from firstclick.core.environment import child_environment
 from firstclick.core.errors import FirstClickError, HomeError, ServerError
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline, find, running
 from firstclick.core.settings import Settings
+from firstclick.core.waiting import one_line
 from firstclick.operate import stack as stacks
 from firstclick.operate.archive import Archive, first_error, seal
 from firstclick.operate.belongings import SEEDS, strangers
-from firstclick.operate.stack import Stack
 from firstclick.servers.postgres import client_program
 from firstclick.servers.roles import LIMITS, admit, role_of
-from firstclick.workers.worker import one_line
 
 CATALOGUE = {
     *("relation", "kind", "rank", "sql", "parents", "config", "functions"),
@@ -50,7 +50,7 @@ def backup(settings: Settings, file: Path) -> None:
     A file of that name is replaced when the new one is complete and on disk. Raises
     HomeError where it can't be written, ServerError where the pipeline can't be read.
     """
-    stack = stacks.running(settings)
+    stack = running(settings)
     try:
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -88,13 +88,13 @@ def restore(settings: Settings, file: Path) -> str:
             f"{file} holds {surplus} besides {settings.schema_name}, expected a "
             "pipeline alone, as backup writes it: use pg_restore for another archive"
         )
-    if stacks.find(settings.home) is not None:
+    if find(settings.home) is not None:
         raise HomeError(
             f"the stack in {settings.home} runs, expected it stopped: run "
             "`firstclick down` first"
         )
     with stacks.up(settings, servers_only=True) as started:
-        stack, home = started.stack, Home(settings.home)
+        stack, home = started.pipeline, Home(settings.home)
         for work, limits in LIMITS.items():
             role, password = role_of(work, stack.schema_name), home.password(work)
             admit(stack.database_url, role, password, limits)
@@ -134,7 +134,7 @@ def _replacing(file: Path) -> Iterator[BufferedRandom]:
         os.close(directory)
 
 
-def _dump(stack: Stack, programs: Path | None, output: BufferedRandom) -> None:
+def _dump(stack: Pipeline, programs: Path | None, output: BufferedRandom) -> None:
     url = stack.database_url
     chosen = [f"--schema={name}" for name in _schemas(stack.schema_name)]
     # The open file itself. As its standard output, pg_dump would only append to it, and
@@ -166,14 +166,14 @@ def _schemas(name: str) -> tuple[str, str]:
     return name, f"{name}_maintenance"
 
 
-def _statement(text: LiteralString, stack: Stack) -> sql.Composed:
+def _statement(text: LiteralString, stack: Pipeline) -> sql.Composed:
     return sql.SQL(text).format(
         schema=sql.Identifier(stack.schema_name),
         maintenance=sql.Identifier(f"{stack.schema_name}_maintenance"),
     )
 
 
-def _replace(connection: psycopg.Connection, stack: Stack, archive: Archive) -> str:
+def _replace(connection: psycopg.Connection, stack: Pipeline, archive: Archive) -> str:
     """Put the backup in the place of what is there, in the transaction that is open."""
     server = connection.info.server_version // 10000
     if archive.server_version > server:
@@ -205,7 +205,7 @@ def _replace(connection: psycopg.Connection, stack: Stack, archive: Archive) -> 
     return said
 
 
-def _look_for_events(connection: psycopg.Connection, stack: Stack) -> None:
+def _look_for_events(connection: psycopg.Connection, stack: Pipeline) -> None:
     for topic in ("clicks", "purchases"):
         table = sql.Identifier(stack.schema_name, f"raw_{topic}")
         if not _is_there(connection, table):
@@ -221,7 +221,7 @@ def _look_for_events(connection: psycopg.Connection, stack: Stack) -> None:
             )
 
 
-def _look_for_strangers(connection: psycopg.Connection, stack: Stack) -> None:
+def _look_for_strangers(connection: psycopg.Connection, stack: Pipeline) -> None:
     found = strangers(connection, _schemas(stack.schema_name))
     if found:
         others = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -233,7 +233,7 @@ def _look_for_strangers(connection: psycopg.Connection, stack: Stack) -> None:
 
 
 def _look_at_catalogue(
-    connection: psycopg.Connection, stack: Stack, file: Path
+    connection: psycopg.Connection, stack: Pipeline, file: Path
 ) -> None:
     """A newer version's may say what we wouldn't understand."""
     schema = _schemas(stack.schema_name)[1]
@@ -251,7 +251,7 @@ def _look_at_catalogue(
         )
 
 
-def _name_database(connection: psycopg.Connection, stack: Stack) -> None:
+def _name_database(connection: psycopg.Connection, stack: Pipeline) -> None:
     """Have the catalogue and the functions name this database.
 
     dbt names relations in full, "database"."schema"."name", and PostgreSQL refuses
@@ -302,7 +302,7 @@ def _rename(
         connection.execute(definition)
 
 
-def _set_aside(connection: psycopg.Connection, stack: Stack, seed: str) -> bool:
+def _set_aside(connection: psycopg.Connection, stack: Pipeline, seed: str) -> bool:
     """Copy the shop's rows, which may be nowhere else, for as long as this lasts."""
     table = sql.Identifier(stack.schema_name, seed)
     if not _is_there(connection, table):
@@ -315,7 +315,7 @@ def _set_aside(connection: psycopg.Connection, stack: Stack, seed: str) -> bool:
     return True
 
 
-def _bring_back(connection: psycopg.Connection, stack: Stack, seed: str) -> int:
+def _bring_back(connection: psycopg.Connection, stack: Pipeline, seed: str) -> int:
     """Insert the rows whose keys the backup lacks; returns how many those are."""
     table, aside = sql.Identifier(stack.schema_name, seed), f"{seed}_here"
     common = connection.execute(

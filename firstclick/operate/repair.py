@@ -15,9 +15,10 @@ from psycopg import sql
 
 from firstclick.core.database import connect
 from firstclick.core.errors import ServerError, SettingsError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
+from firstclick.core.waiting import one_line, stoppable
 from firstclick.workers.topic import NotDelivered, Topic
-from firstclick.workers.worker import Place, one_line, stoppable
 
 TOPICS = ("clicks", "purchases")
 
@@ -45,35 +46,35 @@ def require_materialize(settings: Settings) -> None:
         )
 
 
-def stopped_topics(place: Place) -> list[str]:
+def stopped_topics(pipeline: Pipeline) -> list[str]:
     """The topics whose source a message without a key has stopped.
 
     Raises ServerError, also where a source is in an error of another kind.
     """
-    return [topic for topic in TOPICS if _is_stopped(place, topic)]
+    return [topic for topic in TOPICS if _is_stopped(pipeline, topic)]
 
 
-def repair(place: Place, say: Callable[[str], None]) -> list[str]:
+def repair(pipeline: Pipeline, say: Callable[[str], None]) -> list[str]:
     """Heal the stopped sources; returns their topics.
 
     Raises ServerError.
     """
-    stopped = stopped_topics(place)
+    stopped = stopped_topics(pipeline)
     for topic in stopped:
-        say(f"{place.topic_prefix}{topic}: stopped by a message without a key")
+        say(f"{pipeline.topic_prefix}{topic}: stopped by a message without a key")
         try:
             with stoppable() as stop:
-                Topic(place, topic, stop).send([(None, None)])
+                Topic(pipeline, topic, stop).send([(None, None)])
         except NotDelivered as error:
             raise ServerError(f"the source can't be healed: {error}") from error
-        _await(place, topic)
-        say(f"{place.topic_prefix}{topic}: healed; compacted, it would refuse them")
+        _await(pipeline, topic)
+        say(f"{pipeline.topic_prefix}{topic}: healed; compacted, it would refuse them")
     return stopped
 
 
-def _await(place: Place, topic: str) -> None:
+def _await(pipeline: Pipeline, topic: str) -> None:
     deadline = time.monotonic() + HEALED_SECONDS
-    while _is_stopped(place, topic):
+    while _is_stopped(pipeline, topic):
         if time.monotonic() > deadline:
             raise ServerError(
                 f"the source of {topic} is still stopped {HEALED_SECONDS:.0f} s after "
@@ -83,11 +84,11 @@ def _await(place: Place, topic: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _is_stopped(place: Place, topic: str) -> bool:
-    source = sql.Identifier(f"{place.schema}_sources", f"raw_{topic}")
+def _is_stopped(pipeline: Pipeline, topic: str) -> bool:
+    source = sql.Identifier(f"{pipeline.schema_name}_sources", f"raw_{topic}")
     try:
         with connect(
-            place.database_url, target=place.target, autocommit=True
+            pipeline.database_url, target=pipeline.target, autocommit=True
         ) as connection:
             connection.execute("set transaction_isolation = 'serializable'")
             connection.execute(sql.SQL(_READ).format(source=source))

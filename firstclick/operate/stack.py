@@ -10,13 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from firstclick.core import exec_wrapper
-from firstclick.core.cluster import Cluster, Security
 from firstclick.core.environment import DOWNLOADING, MODELS, child_environment
 from firstclick.core.errors import (
     FirstClickError,
@@ -25,11 +24,17 @@ from firstclick.core.errors import (
     SettingsError,
 )
 from firstclick.core.home import Home, State, Step
+from firstclick.core.pipeline import (
+    SUPERVISOR_MODULE,
+    Pipeline,
+    find,
+    find_supervisor,
+    ready,
+)
 from firstclick.core.processes import end
 from firstclick.core.settings import Settings
 from firstclick.operate.supervisor import LOCKED, end_children
 
-_MODULE = "firstclick.operate.supervisor"
 _POLL = 0.05
 _STOP_SECONDS = 90
 
@@ -37,80 +42,12 @@ OnStep = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A stack that is ready."""
-
-    home: Path
-    database_url: str
-    reader_url: str
-    """The database for the role that the dashboards read by."""
-    bootstrap_servers: str
-    schema_name: str
-    topic_prefix: str
-    live_url: str | None = None
-    """The live page, where one is served."""
-    kafka_security: Security = field(default_factory=Security)
-
-    @property
-    def kafka(self) -> Cluster:
-        return Cluster(self.bootstrap_servers, self.kafka_security)
-
-
-@dataclass(frozen=True)
 class Started:
     """What ``start`` found or made."""
 
-    stack: Stack
+    pipeline: Pipeline
     supervisor: "subprocess.Popen[bytes] | None"
     """None where the stack was up already, or another process started it."""
-
-
-def find(path: Path) -> State | None:
-    """What the supervisor of a home says, or None where none lives.
-
-    Raises HomeError where the home can't be read, or others could have written to it.
-    """
-    if not path.is_dir():
-        return None
-    home = Home(path)
-    home.check()
-    state = home.state
-    if state is None or state.phase in ("stopped", "failed"):
-        return None
-    return state if _supervisor(home, state) is not None else None
-
-
-def _supervisor(home: Home, state: State) -> psutil.Process | None:
-    """The supervisor that lives, if one does.
-
-    Who holds the home's lock is one, even where its record no longer fits it: an
-    earlier version told processes apart by a time that moves when the clock is set.
-    """
-    process = state.supervisor.find()
-    if process is not None or not home.is_held:
-        return process
-    try:
-        process = psutil.Process(state.supervisor.pid)
-        if home.path.samefile(process.cwd()) and _MODULE in process.cmdline():
-            return process
-    except (psutil.Error, OSError):
-        pass
-    return None
-
-
-def running(settings: Settings) -> Stack:
-    """The addresses of the stack that is ready. Raises ServerError where none is."""
-    state = find(settings.home)
-    if state is None:
-        raise ServerError(
-            f"nothing runs in {settings.home}, expected a running stack: start it "
-            "with `firstclick up`"
-        )
-    if state.phase != "ready":
-        raise ServerError(
-            f"the stack in {settings.home} is {state.phase}, expected it ready: wait"
-        )
-    return _stack(settings.home, state)
 
 
 def start(
@@ -153,7 +90,7 @@ def start(
             "run `firstclick down` first"
         )
     ours = supervisor is not None and supervisor.pid == state.supervisor.pid
-    return Started(_stack(home.path, state), supervisor if ours else None)
+    return Started(ready(home.path, state), supervisor if ours else None)
 
 
 @contextlib.contextmanager
@@ -184,7 +121,7 @@ def down(path: Path) -> bool:
     state = home.state
     if state is None:
         return False
-    supervisor = _supervisor(home, state)
+    supervisor = find_supervisor(home, state)
     stopped = supervisor is not None
     if supervisor is not None:
         end(supervisor, signal.SIGTERM, _STOP_SECONDS)
@@ -213,7 +150,7 @@ def _spawn(
     home: Home, settings: Settings, detach: bool, servers_only: bool
 ) -> "subprocess.Popen[bytes]":
     log = home.logs / "supervisor.log"
-    command = [sys.executable, "-m", _MODULE]
+    command = [sys.executable, "-m", SUPERVISOR_MODULE]
     if servers_only:
         command.append("--servers-only")
     if not detach:
@@ -262,7 +199,7 @@ def _follow(
                 if supervisor is not None:
                     supervisor.wait()
                 raise FirstClickError(state.error or "the stack failed to start")
-            if supervisor is None and _supervisor(home, state) is None:
+            if supervisor is None and find_supervisor(home, state) is None:
                 raise ServerError(
                     f"the stack in {home.path} stopped while it was waited for: "
                     "start it again"
@@ -280,7 +217,7 @@ def _follow(
 
 
 def _wait_for_end(home: Home, state: State) -> None:
-    process = _supervisor(home, state)
+    process = find_supervisor(home, state)
     if process is not None:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
             process.wait(_STOP_SECONDS)
@@ -307,21 +244,6 @@ def _end(supervisor: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         supervisor.kill()
         supervisor.wait()
-
-
-def _stack(path: Path, state: State) -> Stack:
-    assert state.database_url is not None and state.bootstrap_servers is not None
-    assert state.reader_url is not None
-    return Stack(
-        path,
-        state.database_url,
-        state.reader_url,
-        state.bootstrap_servers,
-        state.schema_name,
-        state.topic_prefix,
-        state.live_url,
-        state.kafka_security,
-    )
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -20,16 +20,15 @@ from firstclick.core.cluster import Admin, Cluster
 from firstclick.core.database import connect
 from firstclick.core.errors import ServerError
 from firstclick.core.home import Home, State
+from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.printable import printable
 from firstclick.core.settings import Settings
 from firstclick.operate.liveness import check_processes
 from firstclick.operate.repair import stopped_topics
-from firstclick.operate.stack import find
 from firstclick.servers.topics import problems
 from firstclick.verify.triggers import trigger_problems
 from firstclick.workers.connector.offsets import NEXT_OFFSETS
 from firstclick.workers.connector.source import TOPICS
-from firstclick.workers.worker import Place
 
 _SILENT_SECONDS = 30
 _STALE_SECONDS = 30
@@ -160,20 +159,20 @@ def status(settings: Settings) -> Status:
     return found
 
 
-def engine_status(settings: Settings, place: Place) -> Status:
+def engine_status(settings: Settings, pipeline: Pipeline) -> Status:
     """Look at a streaming engine and its Kafka."""
     found = Status(
-        *(False, place.target, str(settings.home), "ready"),
-        kafka=place.kafka.servers,
-        postgres=_address(place.database_url),
+        *(False, pipeline.target, str(settings.home), "ready"),
+        kafka=pipeline.kafka.servers,
+        postgres=_address(pipeline.database_url),
     )
-    watermarks = _ask_kafka(place.kafka, place.topic_prefix, found)
+    watermarks = _ask_kafka(pipeline.kafka, pipeline.topic_prefix, found)
     found.partitions = [
         Partition(*key, None, watermark, None)
         for key, watermark in sorted(watermarks.items())
     ]
     try:
-        stopped = stopped_topics(place) if place.target == "materialize" else []
+        stopped = stopped_topics(pipeline) if pipeline.target == "materialize" else []
         found.problems += [
             f"{topic}: a message without a key has stopped it, and all that is derived "
             "from it: run `firstclick repair`"
@@ -181,11 +180,11 @@ def engine_status(settings: Settings, place: Place) -> Status:
         ]
         if not stopped:
             with connect(
-                place.database_url, target=place.target, connect_timeout=_TIMEOUT
+                pipeline.database_url, target=pipeline.target, connect_timeout=_TIMEOUT
             ) as connection:
-                found.topics = _health(connection, place.schema)
+                found.topics = _health(connection, pipeline.schema_name)
     except (psycopg.Error, ServerError) as error:
-        found.problems.append(f"{place.target}: {' '.join(str(error).split())}")
+        found.problems.append(f"{pipeline.target}: {' '.join(str(error).split())}")
     found.healthy = not found.problems
     return found
 
@@ -367,19 +366,19 @@ def _judge(
 
 
 def _look(connection: psycopg.Connection, schema: str) -> _Look:
-    place = sql.Identifier(schema)
+    name = sql.Identifier(schema)
     compared = connection.execute(
         sql.SQL(
             "select topic, kafka_partition, checked_at from {}.kafka_offsets"
-        ).format(place)
+        ).format(name)
     ).fetchall()
     [(now, oldest_change)] = connection.execute(
         sql.SQL(
             "select clock_timestamp(), min(change_id) from {}.checkouts_changes"
-        ).format(place)
+        ).format(name)
     ).fetchall()
     return _Look(
-        _positions(connection, place),
+        _positions(connection, name),
         {(topic, partition): at for topic, partition, at in compared},
         now,
         _health(connection, schema),

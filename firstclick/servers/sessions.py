@@ -14,6 +14,7 @@ import psycopg
 
 from firstclick.core.database import connect
 from firstclick.core.errors import ServerError
+from firstclick.core.waiting import Backoff
 from firstclick.servers.roles import (
     LIMITS,
     READER,
@@ -23,7 +24,6 @@ from firstclick.servers.roles import (
     role_url,
     settings_of,
 )
-from firstclick.workers.worker import Backoff
 
 LONGEST_SECONDS = 30
 """That a transaction of a reader may last, whatever its session has set."""

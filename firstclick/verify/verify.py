@@ -12,8 +12,8 @@ from psycopg import sql
 
 from firstclick.core.database import connect
 from firstclick.core.errors import ServerError
+from firstclick.core.pipeline import running
 from firstclick.core.settings import Settings
-from firstclick.operate import stack
 from firstclick.verify.findings import Finding, Verification, in_utc
 from firstclick.verify.recompute import Model, recompute, snapshot
 from firstclick.verify.sample import ENGINES, Engine, Sample, sources_of
@@ -44,7 +44,7 @@ def verify(
                 f"FIRSTCLICK_TARGET is {settings.target!r} without DATABASE_URL, "
                 "expected both: set it to the engine's database"
             )
-        found = stack.running(settings)
+        found = running(settings)
         url, schema = found.database_url, found.schema_name
     engine = ENGINES[settings.target]
 

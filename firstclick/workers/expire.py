@@ -24,8 +24,10 @@ from firstclick.core.database import connect
 from firstclick.core.durations import hours_of_messages
 from firstclick.core.errors import ServerError
 from firstclick.core.metrics import ExpireMetrics, left
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import Backoff, Stop, one_line, stoppable
 from firstclick.workers.topic import NotDelivered, Topic
-from firstclick.workers.worker import Backoff, Place, Stop, main, one_line, stoppable
+from firstclick.workers.worker import main
 
 TOPICS = ("clicks", "purchases")
 
@@ -103,16 +105,16 @@ class Expirer:
     """A session in the database, and both topics."""
 
     def __init__(
-        self, connection: psycopg.Connection, place: Place, stop: Stop
+        self, connection: psycopg.Connection, pipeline: Pipeline, stop: Stop
     ) -> None:
         self._connection = connection
         self._stop = stop
         self._names = {
-            "schema": sql.Identifier(place.schema),
-            "maintenance": sql.Identifier(f"{place.schema}_maintenance"),
+            "schema": sql.Identifier(pipeline.schema_name),
+            "maintenance": sql.Identifier(f"{pipeline.schema_name}_maintenance"),
         }
-        self._place = place
-        self._topics = {topic: Topic(place, topic, stop) for topic in TOPICS}
+        self._pipeline = pipeline
+        self._topics = {topic: Topic(pipeline, topic, stop) for topic in TOPICS}
 
     def count(self) -> Expired:
         """Say what a pass would delete."""
@@ -152,7 +154,7 @@ class Expirer:
                 marks[topic].append(key)
         for topic, keys in waiting.items():
             self._delete(topic, keys)
-        if self._place.target == "embedded":
+        if self._pipeline.target == "embedded":
             self._forget_keyless()
         return Expired(**{topic: sent[topic] for topic in TOPICS})
 
@@ -166,7 +168,7 @@ class Expirer:
                 sql.SQL("select {maintenance}.serialise()").format(**self._names)
             )
             for topic in TOPICS:
-                table = sql.Identifier(self._place.schema, f"raw_{topic}")
+                table = sql.Identifier(self._pipeline.schema_name, f"raw_{topic}")
                 self._connection.execute(
                     sql.SQL(KEYLESS).format(table=table), [hours_of_messages()]
                 )
@@ -183,22 +185,22 @@ class Expirer:
 
 
 @contextmanager
-def expirer(place: Place, stop: Stop) -> Iterator[Expirer]:
+def expirer(pipeline: Pipeline, stop: Stop) -> Iterator[Expirer]:
     """Connect for as long as the block runs. Raises psycopg.Error."""
     with connect(
-        place.database_url,
-        target=place.target,
+        pipeline.database_url,
+        target=pipeline.target,
         autocommit=True,
         application_name="firstclick expire",
         connect_timeout=5,
     ) as connection:
-        yield Expirer(connection, place, stop)
+        yield Expirer(connection, pipeline, stop)
 
 
-def expire_once(place: Place, *, dry_run: bool = False) -> Expired:
+def expire_once(pipeline: Pipeline, *, dry_run: bool = False) -> Expired:
     """Delete what has expired, or only count it. Raises ServerError."""
     try:
-        with stoppable() as stop, expirer(place, stop) as session:
+        with stoppable() as stop, expirer(pipeline, stop) as session:
             return session.count() if dry_run else session.run()
     except (psycopg.Error, NotDelivered) as error:
         raise ServerError(
@@ -208,19 +210,19 @@ def expire_once(place: Place, *, dry_run: bool = False) -> Expired:
 
 
 def expire(
-    place: Place, stop: Stop, log: logging.Logger, every: float = EVERY_SECONDS
+    pipeline: Pipeline, stop: Stop, log: logging.Logger, every: float = EVERY_SECONDS
 ) -> None:
     """Delete what has expired, and again ``every`` so many seconds.
 
     Until a signal comes: raises worker.Stopped when it comes while waiting.
     """
     metrics = ExpireMetrics()
-    failures = Backoff("retention", log, place.metrics)
+    failures = Backoff("retention", log, pipeline.metrics)
     pace = Pace(every)
-    with left(metrics.registry, place.metrics, "expire"):
+    with left(metrics.registry, pipeline.metrics, "expire"):
         while not stop.requested:
             try:
-                with expirer(place, stop) as session:
+                with expirer(pipeline, stop) as session:
                     while not stop.requested:
                         stop.wait(pace.until_next)
                         if pace.waits(session.are_left(pace.marks)):

@@ -16,9 +16,11 @@ from psycopg import sql
 
 from firstclick.core.errors import DeploymentError
 from firstclick.core.metrics import PublisherMetrics, left
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import Backoff, Stop
 from firstclick.workers.published import Published
 from firstclick.workers.topic import NotDelivered, Topic
-from firstclick.workers.worker import Backoff, Place, Stop, exclusive_session, main
+from firstclick.workers.worker import exclusive_session, main
 
 MOST_CHANGES = 2_000
 """Published in one round."""
@@ -68,35 +70,36 @@ select exists (
 DELETE = "delete from {schema}.checkouts_changes where change_id = any(%b)"
 
 
-def publish(place: Place, stop: Stop, log: logging.Logger) -> None:
+def publish(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
     """Publish changes until a signal comes.
 
     Raises DeploymentError when the relations are missing at the start, Stopped when a
     signal comes while waiting.
     """
     metrics = PublisherMetrics()
-    with left(metrics.registry, place.metrics, "publisher"):
-        _keep_publishing(place, stop, log, metrics)
+    with left(metrics.registry, pipeline.metrics, "publisher"):
+        _keep_publishing(pipeline, stop, log, metrics)
 
 
 def _keep_publishing(
-    place: Place, stop: Stop, log: logging.Logger, metrics: PublisherMetrics
+    pipeline: Pipeline, stop: Stop, log: logging.Logger, metrics: PublisherMetrics
 ) -> None:
-    postgres = Backoff("PostgreSQL", log, place.metrics)
+    postgres = Backoff("PostgreSQL", log, pipeline.metrics)
     relations = [
-        f"{place.schema}.checkouts_{name}" for name in ("changes", "topic", "published")
+        f"{pipeline.schema_name}.checkouts_{name}"
+        for name in ("changes", "topic", "published")
     ]
     began = False
     while not stop.requested:
         try:
             with exclusive_session(
-                place, "publisher", relations, stop, log
+                pipeline, "publisher", relations, stop, log
             ) as connection:
                 # A deletion that a crash undoes is published again, no more.
                 connection.execute("set synchronous_commit to off")
                 postgres.succeeded()
                 began = True
-                _publish_all(connection, place, stop, log, metrics)
+                _publish_all(connection, pipeline, stop, log, metrics)
         except psycopg.Error as error:
             stop.wait(postgres.failed(error))
         except DeploymentError as error:
@@ -109,15 +112,15 @@ def _keep_publishing(
 
 def _publish_all(
     connection: psycopg.Connection,
-    place: Place,
+    pipeline: Pipeline,
     stop: Stop,
     log: logging.Logger,
     metrics: PublisherMetrics,
 ) -> None:
-    outbox = Outbox(connection, place.schema)
-    kafka = Backoff("Kafka", log, place.metrics)
-    topic = Topic(place, "checkouts", stop)
-    published = Published(connection, place.schema, place.kafka, topic.name)
+    outbox = Outbox(connection, pipeline.schema_name)
+    kafka = Backoff("Kafka", log, pipeline.metrics)
+    topic = Topic(pipeline, "checkouts", stop)
+    published = Published(connection, pipeline.schema_name, pipeline.kafka, topic.name)
     log.info("publishing to %s", topic.name)
     summary, sent, next_check = time.monotonic(), 0, 0.0
     while not stop.requested:
@@ -131,7 +134,7 @@ def _publish_all(
                         topic.name,
                     )
                     published.publish_all()
-                    topic = Topic(place, "checkouts", stop)
+                    topic = Topic(pipeline, "checkouts", stop)
                 next_check = started + CHECK_SECONDS
             changes, messages = outbox.read()
             topic.send(messages.items())
@@ -141,7 +144,7 @@ def _publish_all(
         except NotDelivered as error:
             next_check = 0.0
             if error.is_spent:
-                topic = Topic(place, "checkouts", stop)
+                topic = Topic(pipeline, "checkouts", stop)
             stop.wait(kafka.failed(error))
             continue
         kafka.succeeded()

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from firstclick.core.cluster import Complaints
-from firstclick.workers.worker import Place, Stop
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import Stop
 
 DELIVERY_SECONDS = 10.0
 """How long Kafka may take to acknowledge a message."""
@@ -35,8 +36,8 @@ class NotDelivered(Exception):
 class Topic:
     """A topic of the pipeline, written to by an idempotent producer."""
 
-    def __init__(self, place: Place, topic: str, stop: Stop) -> None:
-        self.name = place.topic_prefix + topic
+    def __init__(self, pipeline: Pipeline, topic: str, stop: Stop) -> None:
+        self.name = pipeline.topic_prefix + topic
         self._stop = stop
         self._failure: KafkaError | None = None
         self.ends: dict[int, int] = {}
@@ -44,7 +45,7 @@ class Topic:
         self._complaints = Complaints()
         self._producer = Producer(
             {
-                **place.kafka.client(),
+                **pipeline.kafka.client(),
                 "client.id": "firstclick",
                 "enable.idempotence": True,
                 "acks": "all",

@@ -29,9 +29,9 @@ from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from firstclick.core.errors import FirstClickError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick_generator import SEEDS, Product, Shop, User, deliveries, read_rows
 from pictures.chromium import need_chromium
 
@@ -69,9 +69,9 @@ def main() -> int:
         settings = Settings.load()
         with (
             stacks.up(settings.alone(settings.home)) as started,
-            feeding(started.stack),
+            feeding(started.pipeline),
         ):
-            take(started.stack, chromium, directory)
+            take(started.pipeline, chromium, directory)
     except FirstClickError as error:
         print(f"screenshots: {error}", file=sys.stderr)
         return 1
@@ -79,7 +79,7 @@ def main() -> int:
 
 
 @contextmanager
-def feeding(stack: Stack) -> Iterator[None]:
+def feeding(stack: Pipeline) -> Iterator[None]:
     """Send a shop's past, and go on with its present for as long as the block runs."""
     admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
     # So that the past's messages are of the past for Kafka too
@@ -133,7 +133,7 @@ def _send(servers: str, stop: threading.Event, caught_up: threading.Event) -> No
     producer.flush(10)
 
 
-def take(stack: Stack, chromium: str, directory: Path) -> None:
+def take(stack: Pipeline, chromium: str, directory: Path) -> None:
     """Wait until the pipeline has caught up, and take all pictures."""
     with tempfile.TemporaryDirectory() as temporary:
         fonts = Path(temporary) / "fonts.conf"

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -13,7 +13,6 @@ from conformance.hostile import MINUTE, Statement, hostile, product, user
 from conformance.pipeline import EVENTS, Harness, Send, Snapshot, momentary
 from firstclick import oracle
 from firstclick.workers.expire import expire_once
-from firstclick.workers.worker import Place
 from firstclick_generator import generate
 
 ORDERS = 2
@@ -160,7 +159,7 @@ def expiry(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     pipeline.settle()
     yield Outcome("before it expires", pipeline.differences())
     before = pipeline.snapshot(RETAINED)
-    expire_once(Place.of(pipeline.stack, pipeline.engine.name))
+    expire_once(replace(pipeline.stack, target=pipeline.engine.name))
     pipeline.settle()
     yield Outcome("expired", pipeline.differences())
     after_it = pipeline.snapshot(RETAINED)

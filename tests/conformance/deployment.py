@@ -21,10 +21,10 @@ from conformance.pipeline import PATIENCE, Harness
 from firstclick.core.cluster import Admin, Cluster
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import DeploymentError, ServerError, SettingsError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.servers.roles import LIMITS, READER, role_of, role_url
 
 _ANSWER, _TIMEOUT = 5.0, 30.0
@@ -65,19 +65,19 @@ def deployed(settings: Settings, patience: float = PATIENCE) -> Iterator[Harness
             home = exits.enter_context(_home())
             # The logs hold what is older than anything that is kept
             own = settings.model_copy(update={"home": home, "expire": False})
-            stack = stacks.start(own, detach=False).stack
+            stack = stacks.start(own, detach=False).pipeline
         else:
             # Of dbt's files alone: nothing is started, so there is nothing to stop
             home = Path(exits.enter_context(tempfile.TemporaryDirectory()))
             _dbt_build(settings, database_url, home)
-            stack = Stack(
+            stack = Pipeline(
                 home,
                 database_url,
-                role_url(database_url, role_of(READER, name), password=""),
-                kafka.servers,
+                kafka,
                 name,
                 settings.topic_prefix,
-                kafka_security=kafka.security,
+                settings.target,
+                role_url(database_url, role_of(READER, name), password=""),
             )
         yield exits.enter_context(Harness(stack, settings.target, patience))
 
@@ -91,7 +91,7 @@ def _servers(settings: Settings) -> Iterator[Settings]:
     with _home() as home:
         started = stacks.start(
             settings.model_copy(update={"home": home}), detach=False, servers_only=True
-        ).stack
+        ).pipeline
         yield settings.model_copy(
             update={
                 "database_url": started.database_url,

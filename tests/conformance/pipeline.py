@@ -22,7 +22,7 @@ from conformance.moments import Moments
 from conformance.topics import TopicReader
 from firstclick import oracle
 from firstclick.core.cluster import describe_topics
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.verify.sample import ENGINES as LIVE_ENGINES
 from firstclick.verify.sample import live_messages
 
@@ -67,7 +67,7 @@ class Harness:
     """
 
     def __init__(
-        self, stack: Stack, target: str = "embedded", patience: float = PATIENCE
+        self, stack: Pipeline, target: str = "embedded", patience: float = PATIENCE
     ) -> None:
         self.stack = stack
         self.engine = ENGINES[target]

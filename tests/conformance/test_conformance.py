@@ -9,12 +9,12 @@ import pytest
 from conformance import Harness, report
 from conformance.cases import CASES
 from conformance.deployment import deployed
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
-from firstclick.operate.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def pipeline(servers: Stack) -> Iterator[Harness]:
+def pipeline(servers: Pipeline) -> Iterator[Harness]:
     """A pipeline with topics and a schema of its own, on the session's servers."""
     settings = Settings.load().model_copy(
         update={

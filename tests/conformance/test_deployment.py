@@ -4,8 +4,8 @@ import pytest
 
 from conformance.deployment import deployed
 from firstclick.core.errors import FirstClickError, ServerError, SettingsError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
-from firstclick.operate.stack import Stack
 
 # Of these ports nobody listens
 NOWHERE = "127.0.0.1:1"
@@ -37,7 +37,7 @@ def test_a_database_that_does_not_answer_is_named() -> None:
     assert "DATABASE_URL" in str(error)
 
 
-def test_a_kafka_that_does_not_answer_is_named(servers: Stack) -> None:
+def test_a_kafka_that_does_not_answer_is_named(servers: Pipeline) -> None:
     error = error_of(database_url=servers.database_url, kafka_bootstrap_servers=NOWHERE)
     assert isinstance(error, ServerError)
     assert "KAFKA_BOOTSTRAP_SERVERS" in str(error)

@@ -218,6 +218,6 @@ def site(random: Random) -> Iterator[Site]:
             lacking["clock"] = str(error)
         settings = Settings.load().alone(home)
         exits.callback(stacks.down, home)
-        started = stacks.start(settings, detach=False).stack
+        started = stacks.start(settings, detach=False).pipeline
         pipeline = exits.enter_context(Harness(started, patience=PATIENCE))
         yield Site(settings, pipeline, disks, stepping, lacking, random)

@@ -3,11 +3,11 @@
 import psycopg
 import pytest
 
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")
-def stack(stack: Stack) -> Stack:
+def stack(stack: Pipeline) -> Pipeline:
     """The session's, without the events of files that came before."""
     with psycopg.connect(
         stack.database_url, options=f"-c search_path={stack.schema_name}"

@@ -7,16 +7,16 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.deploy.embedded import Deployer
-from firstclick.operate.stack import Stack
 from firstclick.verify import verify
 from firstclick_generator import generate
 from pipeline import Harness
 
 
 @pytest.fixture
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     pipeline = Harness(stack)
     some_events(pipeline, 1)
     yield pipeline
@@ -36,7 +36,7 @@ def some_events(pipeline: Harness, seed: int) -> None:
 
 
 @pytest.fixture
-def deployer(stack: Stack) -> Deployer:
+def deployer(stack: Pipeline) -> Deployer:
     return Deployer(
         Home(stack.home), stack.database_url, stack.schema_name, stack.topic_prefix
     )
@@ -84,7 +84,7 @@ PUBLICATIONS = {
 
 @pytest.mark.parametrize("of", PUBLICATIONS)
 def test_events_flow_into_what_is_published(
-    pipeline: Harness, servers: Stack, of: str
+    pipeline: Harness, servers: Pipeline, of: str
 ) -> None:
     superuser = make_conninfo(
         servers.database_url,

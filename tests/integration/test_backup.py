@@ -11,10 +11,10 @@ import pytest
 from psycopg import sql
 
 from firstclick.core.errors import HomeError, ServerError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.operate.backup import backup, restore
-from firstclick.operate.stack import Stack
 from firstclick_generator import generate
 from pipeline import Harness
 
@@ -58,10 +58,10 @@ def taken(
     settings = Settings.load().model_copy(update={"home": make_home()})
     with (
         stacks.up(settings) as started,
-        contextlib.closing(Harness(started.stack)) as pipeline,
+        contextlib.closing(Harness(started.pipeline)) as pipeline,
     ):
         generate(
-            started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.2
+            started.pipeline.bootstrap_servers, rate=1, duration=0, backfill_hours=0.2
         )
         pipeline.settle()
         taken = Taken(file, settings, rows(pipeline), pipeline.published())
@@ -83,12 +83,12 @@ def test_a_destroyed_home_is_restored_and_goes_on(taken: Taken) -> None:
     assert restore(settings, file) == "Restored"
 
     with stacks.up(settings) as started:
-        pipeline = Harness(started.stack)
+        pipeline = Harness(started.pipeline)
         pipeline.settle()
         assert rows(pipeline) == before
         assert pipeline.published() == taken.published
         generate(
-            started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.1
+            started.pipeline.bootstrap_servers, rate=1, duration=0, backfill_hours=0.1
         )
         gone = next(iter(before["purchase_first_clicks"]))
         assert isinstance(gone, tuple)
@@ -109,12 +109,12 @@ def test_a_backup_is_restored_beside_a_kafka_that_holds_other_messages(
     settings = Settings.load().model_copy(update={"home": make_home()})
     with stacks.up(settings, servers_only=True) as started:
         generate(
-            started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.5
+            started.pipeline.bootstrap_servers, rate=1, duration=0, backfill_hours=0.5
         )
     restore(settings, taken.file)
     with (
         stacks.up(settings) as started,
-        contextlib.closing(Harness(started.stack)) as pipeline,
+        contextlib.closing(Harness(started.pipeline)) as pipeline,
     ):
         pipeline.settle()
         for topic in ("clicks", "purchases"):
@@ -136,7 +136,7 @@ def test_a_backup_is_restored_beside_a_kafka_that_holds_other_messages(
 
 
 def test_a_backup_of_nothing_and_from_nothing_is_one_clear_error(
-    servers: Stack, make_home: Callable[[], Path], tmp_path: Path
+    servers: Pipeline, make_home: Callable[[], Path], tmp_path: Path
 ) -> None:
     settings = Settings.load().model_copy(update={"home": make_home()})
     with pytest.raises(ServerError, match="nothing runs in"):

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline, find
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
 
@@ -90,7 +89,7 @@ def test_the_help_fits_80_columns(tmp_path: Path) -> None:
         assert max(map(len, shown.stdout.splitlines())) <= 80
 
 
-def test_env_is_what_a_shell_can_eval(stack: Stack) -> None:
+def test_env_is_what_a_shell_can_eval(stack: Pipeline) -> None:
     plain = _run(stack.home, "env").stdout
     values = dict(line.split("=", 1) for line in plain.splitlines())
     assert shlex.split(values["DATABASE_URL"]) == [stack.database_url]
@@ -105,12 +104,12 @@ def test_env_is_what_a_shell_can_eval(stack: Stack) -> None:
     assert shell.stdout.strip() == values["PGPORT"]
 
 
-def test_psql_sees_the_models_without_their_schema(stack: Stack) -> None:
+def test_psql_sees_the_models_without_their_schema(stack: Pipeline) -> None:
     result = _run(stack.home, "psql", "-Atc", "select count(*) from last_hour_revenue")
     assert (result.stdout, result.stderr) == ("1\n", "")
 
 
-def test_up_again_says_that_it_is_up(stack: Stack) -> None:
+def test_up_again_says_that_it_is_up(stack: Pipeline) -> None:
     result = _run(stack.home, "up", "--detach")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == (
@@ -118,7 +117,7 @@ def test_up_again_says_that_it_is_up(stack: Stack) -> None:
     )
 
 
-def test_status_shows_health_to_people_and_programs(stack: Stack) -> None:
+def test_status_shows_health_to_people_and_programs(stack: Pipeline) -> None:
     shown = _run(stack.home, "status", COLUMNS="80")
     assert shown.returncode == 0, shown.stdout
     assert shown.stdout.startswith("healthy")
@@ -133,7 +132,7 @@ def test_status_shows_health_to_people_and_programs(stack: Stack) -> None:
     assert {topic["topic"] for topic in found["topics"]} == {"clicks", "purchases"}
 
 
-def test_logs_are_shown_in_order_and_are_json_in_their_files(stack: Stack) -> None:
+def test_logs_are_shown_in_order_and_are_json_in_their_files(stack: Pipeline) -> None:
     for name in ("connector", "live", "publisher", "supervisor"):
         lines = (stack.home / "logs" / f"{name}.log").read_text().splitlines()
         records = [json.loads(line) for line in lines]
@@ -150,7 +149,7 @@ def test_logs_are_shown_in_order_and_are_json_in_their_files(stack: Stack) -> No
     _assert_one_line(_run(stack.home, "logs", "cook"), "'cook'", "connector", "live")
 
 
-def test_logs_are_followed_until_a_signal(stack: Stack) -> None:
+def test_logs_are_followed_until_a_signal(stack: Pipeline) -> None:
     with _start(stack.home, "logs", "--follow", "--lines", "1") as process:
         assert process.stdout is not None
         assert process.stdout.readline()
@@ -159,7 +158,7 @@ def test_logs_are_followed_until_a_signal(stack: Stack) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_generate_says_what_it_sent(stack: Stack) -> None:
+def test_generate_says_what_it_sent(stack: Pipeline) -> None:
     result = _run(
         stack.home, "generate", "--rate", "100", "--duration", "1", "--seed", "1"
     )
@@ -169,7 +168,9 @@ def test_generate_says_what_it_sent(stack: Stack) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_generate_ends_well_at_a_signal(stack: Stack, number: signal.Signals) -> None:
+def test_generate_ends_well_at_a_signal(
+    stack: Pipeline, number: signal.Signals
+) -> None:
     process = _start(stack.home, "generate", "--rate", "100")
     with process:
         _wait_for_handlers(process)
@@ -188,7 +189,7 @@ def test_of_two_ups_at_once_one_starts_and_a_signal_stops_all(
         assert process.stdout is not None
         while not (line := process.stdout.readline()).startswith("Ready in"):
             assert line, process.communicate()
-    state = stacks.find(home)
+    state = find(home)
     assert state is not None
     for process in both:
         assert process.stdout is not None

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Producer
 
 from firstclick.core.cluster import Cluster
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY, Progress
 from firstclick.workers.connector.source import Source
 from worker_world import PATIENCE, World, eventually, new_world, seeded
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def world(servers: Stack) -> Iterator[World]:
+def world(servers: Pipeline) -> Iterator[World]:
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         world.create_topic("clicks")
         world.create_topic("purchases", 2)
@@ -95,7 +95,7 @@ def test_many_large_messages_fit_into_bounded_batches(world: World) -> None:
     world.assert_carried()
 
 
-def test_messages_without_a_key_are_all_kept(servers: Stack) -> None:
+def test_messages_without_a_key_are_all_kept(servers: Pipeline) -> None:
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         world.create_topic("clicks", cleanup_policy="delete")
         world.create_topic("purchases", cleanup_policy="delete")
@@ -163,7 +163,7 @@ def test_a_pause_ends_with_the_assignment_that_it_was_made_in(world: World) -> N
         read({0, 1})
 
 
-def test_topics_that_come_later_are_read(servers: Stack) -> None:
+def test_topics_that_come_later_are_read(servers: Pipeline) -> None:
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         connector = world.start("connector")
         connector.says("topic clicks is not there")

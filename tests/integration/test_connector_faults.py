@@ -13,9 +13,9 @@ from random import Random
 import pytest
 
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from worker_world import World, eventually, new_world, seeded
 
 pytestmark = pytest.mark.timeout(180)
@@ -71,7 +71,7 @@ def is_writing(world: World, relation: str) -> bool:
     )
 
 
-def test_ten_kills_in_mid_batch_lose_and_double_nothing(servers: Stack) -> None:
+def test_ten_kills_in_mid_batch_lose_and_double_nothing(servers: Pipeline) -> None:
     random = seeded()
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         world.execute(SLOW_OFFSETS)
@@ -114,7 +114,7 @@ def test_killed_servers_lose_and_double_nothing(
     own = Settings.load().model_copy(
         update={"home": home, "database_url": None, "kafka_bootstrap_servers": None}
     )
-    servers = stacks.start(own, detach=False, servers_only=True).stack
+    servers = stacks.start(own, detach=False, servers_only=True).pipeline
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         world.create_topic("clicks")
         world.create_topic("purchases")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from firstclick.core.cluster import describe_topics
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
 pytestmark = pytest.mark.timeout(120)
@@ -22,7 +22,7 @@ Messages = list[tuple[bytes | None, bytes | None]]
 
 
 @pytest.fixture
-def world(servers: Stack) -> Iterator[World]:
+def world(servers: Pipeline) -> Iterator[World]:
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         world.create_topic("clicks")
         world.create_topic("purchases", 2)
@@ -89,7 +89,7 @@ def test_a_topic_that_is_created_again_is_read_from_its_beginning(
     assert len(held(world)) == 990
 
 
-def test_messages_without_a_key_outlive_their_topic(servers: Stack) -> None:
+def test_messages_without_a_key_outlive_their_topic(servers: Pipeline) -> None:
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         world.create_topic("clicks", 1, cleanup_policy="delete")
         world.create_topic("purchases", cleanup_policy="delete")

@@ -21,9 +21,9 @@ from psycopg.pq import TransactionStatus
 
 from firstclick.core.database import connect, session_environment
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.project import PROJECT
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from worker_world import eventually
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
@@ -84,7 +84,7 @@ class Site:
         return done
 
 
-def superuser(servers: Stack, database: str) -> "psycopg.Connection[tuple[object]]":
+def superuser(servers: Pipeline, database: str) -> "psycopg.Connection[tuple[object]]":
     return psycopg.connect(
         servers.database_url,
         user="postgres",
@@ -95,7 +95,7 @@ def superuser(servers: Stack, database: str) -> "psycopg.Connection[tuple[object
 
 
 @pytest.fixture(scope="module")
-def site(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Site]:
+def site(servers: Pipeline, make_home: Callable[[], Path]) -> Iterator[Site]:
     """It runs for as long as the module's tests."""
     owner = sql.Identifier(str(conninfo_to_dict(servers.database_url)["user"]))
     database = sql.Identifier(NAME)
@@ -285,6 +285,6 @@ def pooler(port: int, refusal: str | None) -> Iterator[int]:
 
 
 def _page(site: Site) -> str:
-    state = stacks.find(site.home)
+    state = find(site.home)
     assert state is not None and state.live_url is not None
     return state.live_url.rstrip("/")

@@ -22,9 +22,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.processes import ProcessId
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()", "demo"]
 
@@ -60,7 +60,7 @@ def _survivors(processes: list[ProcessId]) -> list[psutil.Process]:
     return [process for each in processes if (process := each.find())]
 
 
-def _counts(stack: Stack) -> Any:
+def _counts(stack: Pipeline) -> Any:
     """The database's time, and the accepted and rejected events."""
     return _row(
         stack,
@@ -69,7 +69,7 @@ def _counts(stack: Stack) -> Any:
     )
 
 
-def _checkouts(stack: Stack, hour_ends: datetime) -> Any:
+def _checkouts(stack: Pipeline, hour_ends: datetime) -> Any:
     """The checkouts since an hour before that time, and the attributed ones."""
     return _row(
         stack,
@@ -79,7 +79,7 @@ def _checkouts(stack: Stack, hour_ends: datetime) -> Any:
     )
 
 
-def _row(stack: Stack, query: LiteralString, *values: object) -> Any:
+def _row(stack: Pipeline, query: LiteralString, *values: object) -> Any:
     with psycopg.connect(stack.database_url) as connection:
         connection.execute(
             sql.SQL("set search_path to {}").format(sql.Identifier(stack.schema_name))
@@ -94,7 +94,7 @@ def _numbers(pattern: str, line: str) -> list[int]:
 
 
 def test_into_a_pipe_it_writes_plain_lines_whose_totals_are_the_databases(
-    stack: Stack,
+    stack: Pipeline,
 ) -> None:
     began, *before = _counts(stack)
     with _start(stack.home, "--duration", "6", "--rate", "200") as process:
@@ -121,7 +121,7 @@ def test_into_a_pipe_it_writes_plain_lines_whose_totals_are_the_databases(
         assert name in output
 
 
-def test_a_stack_that_was_up_is_used_and_stays_up(stack: Stack) -> None:
+def test_a_stack_that_was_up_is_used_and_stays_up(stack: Pipeline) -> None:
     with _start(stack.home, "--rate", "100") as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
@@ -133,7 +133,7 @@ def test_a_stack_that_was_up_is_used_and_stays_up(stack: Stack) -> None:
     assert (process.returncode, errors) == (0, "")
     assert output.splitlines()[-1].startswith("Totals: ")
     assert processes and _survivors(processes) == []
-    state = stacks.find(stack.home)
+    state = find(stack.home)
     assert state is not None and state.phase == "ready"
 
 
@@ -162,7 +162,7 @@ def test_a_start_that_fails_is_one_line_and_leaves_nothing(
     assert process.returncode == 1
     assert len(errors.splitlines()) == 1
     assert f"port {port} is taken" in errors
-    assert stacks.find(home) is None
+    assert find(home) is None
     assert not stacks.down(home)
 
 

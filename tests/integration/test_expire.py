@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
+from firstclick.core.waiting import stoppable
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.workers.expire import Pace, expire_once, expirer
-from firstclick.workers.worker import Place, stoppable
 from firstclick_generator import generate
 from pipeline import Harness
 
@@ -22,7 +22,7 @@ MARGIN = timedelta(minutes=10)
 
 
 @pytest.fixture(scope="module")
-def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Harness]:
+def pipeline(servers: Pipeline, make_home: Callable[[], Path]) -> Iterator[Harness]:
     """A pipeline of its own, after 50 hours of a very small shop."""
     settings = Settings.load().model_copy(
         update={
@@ -34,7 +34,7 @@ def pipeline(servers: Stack, make_home: Callable[[], Path]) -> Iterator[Harness]
             "expire": False,
         }
     )
-    stack = stacks.start(settings, detach=False).stack
+    stack = stacks.start(settings, detach=False).pipeline
     generate(
         stack.bootstrap_servers,
         topic_prefix=stack.topic_prefix,
@@ -79,8 +79,8 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
     )
     assert clicks > 100 and purchases > 20
 
-    announced = expire_once(Place.of(pipeline.stack), dry_run=True)
-    expired = expire_once(Place.of(pipeline.stack))
+    announced = expire_once(pipeline.stack, dry_run=True)
+    expired = expire_once(pipeline.stack)
     assert announced.clicks >= clicks and announced.purchases >= purchases
     assert expired.clicks >= announced.clicks
     assert expired.purchases >= announced.purchases
@@ -103,7 +103,7 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
 
 
 def test_another_pass_finds_nothing_more(pipeline: Harness) -> None:
-    left = expire_once(Place.of(pipeline.stack))
+    left = expire_once(pipeline.stack)
     # A minute may have ended since: of 0.2 events a second it has a dozen
     assert left.clicks + left.purchases < 60
 
@@ -117,7 +117,7 @@ def test_a_message_without_a_key_goes_when_kafka_has_forgotten_it(
         " (null, 'old', 1000, 1, now() - interval '51 hours'),"
         " (null, 'new', 1000, 2, now() - interval '49 hours')"
     )
-    expire_once(Place.of(pipeline.stack))
+    expire_once(pipeline.stack)
     assert pipeline.query(
         "select kafka_offset from rejections where kafka_partition = 1000"
     ) == [(2,)]
@@ -134,7 +134,7 @@ def test_what_is_on_its_way_is_not_deleted_again_and_again(pipeline: Harness) ->
     pace.begin()
     with (
         stoppable() as stop,
-        expirer(Place.of(pipeline.stack), stop) as session,
+        expirer(pipeline.stack, stop) as session,
     ):
         pace.marks["clicks"].append("old")
         assert not pace.waits(session.are_left(pace.marks))

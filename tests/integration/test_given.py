@@ -15,12 +15,12 @@ from psycopg.conninfo import make_conninfo
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import FirstClickError
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.processes import Account, Running
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.operate.backup import restore
-from firstclick.operate.stack import Stack
 from firstclick.servers.given import check_given
 from firstclick.servers.postgres import Postgres
 from forked_dbt import run_dbt
@@ -28,7 +28,7 @@ from worker_world import eventually
 
 
 @contextmanager
-def superuser(servers: Stack) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
+def superuser(servers: Pipeline) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
     with psycopg.connect(
         servers.database_url,
         user="postgres",
@@ -41,7 +41,7 @@ def superuser(servers: Stack) -> Iterator["psycopg.Connection[tuple[object, ...]
 
 @pytest.fixture
 def encoded(
-    request: pytest.FixtureRequest, servers: Stack
+    request: pytest.FixtureRequest, servers: Pipeline
 ) -> Iterator[tuple[str, str]]:
     """A database in another encoding: its name and its address."""
     name = f"in_{request.param.lower()}"
@@ -65,7 +65,7 @@ every_other = pytest.mark.parametrize(
 @every_other
 def test_a_database_in_another_encoding_is_refused(
     encoded: tuple[str, str],
-    servers: Stack,
+    servers: Pipeline,
     make_home: Callable[[], Path],
     tmp_path: Path,
 ) -> None:
@@ -111,7 +111,7 @@ def test_dbt_refuses_a_database_in_another_encoding(
     assert f"is encoded in {encoding}, expected UTF8" in done.stdout
 
 
-def test_a_role_that_may_make_nothing_is_refused(servers: Stack) -> None:
+def test_a_role_that_may_make_nothing_is_refused(servers: Pipeline) -> None:
     with superuser(servers) as connection:
         connection.execute("create role stranger login password 'stranger'")
     url = make_conninfo(servers.database_url, user="stranger", password="stranger")

@@ -14,11 +14,11 @@ from rich.console import Console
 from conformance.events import click, purchase
 from conformance.pipeline import Send
 from firstclick.core.errors import SettingsError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.demo.answers import ask
 from firstclick.demo.display import group
 from firstclick.demo.view import summary
-from firstclick.operate.stack import Stack
 from pipeline import Harness
 
 pytestmark = pytest.mark.timeout(300)
@@ -41,7 +41,7 @@ decompresses unless told to."""
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     """The session's stack, after all of it was sent."""
     pipeline = Harness(stack)
     users = pipeline.query(

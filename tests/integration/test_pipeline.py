@@ -13,14 +13,14 @@ import msgspec
 import psycopg
 import pytest
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
-from firstclick.operate.stack import Stack
 from firstclick_generator import generate
 from pipeline import Harness
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     """The session's stack, after an hour of a small shop."""
     generate(
         stack.bootstrap_servers, rate=1, duration=1, mess=0.05, backfill_hours=1, seed=4

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from firstclick.core.cluster import describe_topics
 from firstclick.core.database import connect
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.workers.published import publish_again
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def world(servers: Stack) -> Iterator[World]:
+def world(servers: Pipeline) -> Iterator[World]:
     with new_world(servers.database_url, servers.bootstrap_servers) as world:
         yield world
 

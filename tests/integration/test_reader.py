@@ -10,7 +10,7 @@ from psycopg import sql
 
 from firstclick.core.errors import ServerError
 from firstclick.core.home import Home
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.servers.roles import (
     HARDEN,
     LIMITS,
@@ -137,14 +137,14 @@ FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     pipeline = Harness(stack)
     yield pipeline
     pipeline.close()
 
 
 @pytest.fixture(scope="module")
-def reader(stack: Stack) -> Iterator[psycopg.Connection]:
+def reader(stack: Pipeline) -> Iterator[psycopg.Connection]:
     with psycopg.connect(stack.reader_url, autocommit=True) as connection:
         yield connection
 
@@ -176,7 +176,7 @@ def test_it_may_do_nothing_else(reader: psycopg.Connection, statement: str) -> N
 
 @pytest.mark.parametrize("work", LIMITS)
 def test_no_role_gets_into_another_database(
-    servers: Stack, stack: Stack, work: str
+    servers: Pipeline, stack: Pipeline, work: str
 ) -> None:
     home = Home(servers.home)
     superuser = role_url(servers.database_url, "postgres", home.password("superuser"))
@@ -206,7 +206,7 @@ def test_its_files_for_sorting_have_a_limit(reader: psycopg.Connection) -> None:
             )
 
 
-def watch(stack: Stack, seconds: float = 30) -> Watch:
+def watch(stack: Pipeline, seconds: float = 30) -> Watch:
     password = Home(stack.home).password(READER)
     settings = admit(stack.database_url, READER, password, LIMITS[READER])
     log = logging.getLogger("test")
@@ -216,7 +216,7 @@ def watch(stack: Stack, seconds: float = 30) -> Watch:
 
 
 def test_a_transaction_that_lasts_is_ended_whatever_its_session_has_set(
-    stack: Stack,
+    stack: Pipeline,
 ) -> None:
     with (
         psycopg.connect(stack.database_url, autocommit=True) as owner,
@@ -246,7 +246,7 @@ def test_a_transaction_that_lasts_is_ended_whatever_its_session_has_set(
         "alter role grafana in database firstclick set work_mem to '64kB'",
     ],
 )
-def test_what_it_changes_of_itself_is_undone(stack: Stack, change: str) -> None:
+def test_what_it_changes_of_itself_is_undone(stack: Pipeline, change: str) -> None:
     watching = watch(stack)
     settings = watching.settings
     with psycopg.connect(stack.database_url, autocommit=True) as owner:
@@ -261,7 +261,9 @@ def test_what_it_changes_of_itself_is_undone(stack: Stack, change: str) -> None:
     psycopg.connect(stack.reader_url).close()
 
 
-def test_the_page_reads_by_a_role_of_its_own(stack: Stack, pipeline: Harness) -> None:
+def test_the_page_reads_by_a_role_of_its_own(
+    stack: Pipeline, pipeline: Harness
+) -> None:
     def readers() -> set[str]:
         return {
             name
@@ -284,7 +286,7 @@ def test_the_page_reads_by_a_role_of_its_own(stack: Stack, pipeline: Harness) ->
 
 
 def test_where_the_page_can_have_no_role_it_reads_as_the_others(
-    servers: Stack,
+    servers: Pipeline,
 ) -> None:
     name = f"humble_{uuid.uuid4().hex[:8]}"
     role = sql.Identifier(name)
@@ -301,7 +303,7 @@ def test_where_the_page_can_have_no_role_it_reads_as_the_others(
 
 
 def test_a_server_where_nobody_has_run_harden_sql_is_told_from_another(
-    servers: Stack, stack: Stack
+    servers: Pipeline, stack: Pipeline
 ) -> None:
     home = Home(servers.home)
     superuser = role_url(servers.database_url, "postgres", home.password("superuser"))
@@ -317,7 +319,7 @@ def test_a_server_where_nobody_has_run_harden_sql_is_told_from_another(
     assert not may_do_harm(stack.database_url, READER)
 
 
-def test_its_sessions_are_read_only_and_have_limits(stack: Stack) -> None:
+def test_its_sessions_are_read_only_and_have_limits(stack: Pipeline) -> None:
     with psycopg.connect(stack.reader_url, autocommit=True) as reader:
         limits = reader.execute(
             "select name, setting || coalesce(unit, '') from pg_settings"
@@ -340,7 +342,7 @@ def test_its_sessions_are_read_only_and_have_limits(stack: Stack) -> None:
 
 
 def test_a_full_queue_of_notifications_stops_no_writer(
-    stack: Stack, pipeline: Harness
+    stack: Pipeline, pipeline: Harness
 ) -> None:
     with (
         psycopg.connect(stack.reader_url) as listener,
@@ -366,7 +368,7 @@ def test_a_full_queue_of_notifications_stops_no_writer(
 
 
 def test_an_edited_model_can_be_read_as_before(
-    stack: Stack, reader: psycopg.Connection
+    stack: Pipeline, reader: psycopg.Connection
 ) -> None:
     with psycopg.connect(stack.database_url, autocommit=True) as owner:
         owner.execute(
@@ -387,7 +389,7 @@ def test_an_edited_model_can_be_read_as_before(
 
 
 def test_a_role_that_is_missing_and_may_not_be_made_is_an_error(
-    servers: Stack,
+    servers: Pipeline,
 ) -> None:
     name = f"humble_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(servers.database_url, autocommit=True) as owner:

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from firstclick.core.database import postgres_environment
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
-from firstclick.operate.stack import Stack
 from forked_dbt import run_dbt
 
 SCHEMA = "seeded"
@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def seed(servers: Stack, project: Path) -> str:
+def seed(servers: Pipeline, project: Path) -> str:
     """What `dbt seed` says, or what it complains about."""
     result = run_dbt(
         "seed",
@@ -49,7 +49,7 @@ def seed(servers: Stack, project: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def database(servers: Stack, project: Path) -> Iterator[psycopg.Connection[object]]:
+def database(servers: Pipeline, project: Path) -> Iterator[psycopg.Connection[object]]:
     assert "ERROR=0" in seed(servers, project)
     with psycopg.connect(
         servers.database_url, autocommit=True, options=f"-c search_path={SCHEMA}"
@@ -145,7 +145,7 @@ def test_a_copy_is_refused_as_a_whole(database: psycopg.Connection[object]) -> N
     ],
 )
 def test_a_wrong_file_is_an_error_that_names_file_line_and_key(
-    servers: Stack,
+    servers: Pipeline,
     project: Path,
     database: psycopg.Connection[object],
     row: str,

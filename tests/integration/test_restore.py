@@ -19,12 +19,12 @@ from psycopg import sql
 
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import FirstClickError, HomeError, ServerError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.operate.archive import Archive
 from firstclick.operate.backup import backup, restore
 from firstclick.operate.belongings import strangers
-from firstclick.operate.stack import Stack
 from firstclick.servers.postgres import programs_directory
 from firstclick_generator import generate
 from pipeline import Harness
@@ -79,7 +79,7 @@ Make = Callable[[str], Shop]
 def shops(make_home: Callable[[], Path]) -> Make:
     """Makes databases, on servers of this module's own: roles are a whole server's."""
     own = Settings.load().model_copy(update={"home": make_home()})
-    stack = stacks.start(own, detach=False, servers_only=True).stack
+    stack = stacks.start(own, detach=False, servers_only=True).pipeline
     administrator = {
         **psycopg.conninfo.conninfo_to_dict(stack.database_url),
         "user": "postgres",
@@ -108,21 +108,23 @@ def shops(make_home: Callable[[], Path]) -> Make:
 
 
 @pytest.fixture(scope="module")
-def source(shops: Make) -> Iterator[tuple[Shop, Stack]]:
+def source(shops: Make) -> Iterator[tuple[Shop, Pipeline]]:
     """A shop with events, that runs."""
     shop = shops("source")
     with stacks.up(shop.settings) as started:
-        pipeline = Harness(started.stack)
+        pipeline = Harness(started.pipeline)
         generate(
-            started.stack.bootstrap_servers, rate=1, duration=0, backfill_hours=0.05
+            started.pipeline.bootstrap_servers, rate=1, duration=0, backfill_hours=0.05
         )
         pipeline.settle()
         pipeline.close()
-        yield shop, started.stack
+        yield shop, started.pipeline
 
 
 @pytest.fixture(scope="module")
-def file(source: tuple[Shop, Stack], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(
+    source: tuple[Shop, Pipeline], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Its backup."""
     file = tmp_path_factory.mktemp("backup") / "shop.backup"
     backup(source[0].settings, file)
@@ -193,7 +195,7 @@ def test_a_file_that_is_damaged_within_changes_nothing(
     ],
 )
 def test_another_file_of_pg_dump_changes_nothing(
-    source: tuple[Shop, Stack],
+    source: tuple[Shop, Pipeline],
     empty: Shop,
     tmp_path: Path,
     arguments: tuple[str, ...],
@@ -285,7 +287,7 @@ def test_what_a_user_made_is_named_and_stays(shops: Make, file: Path) -> None:
 
 
 def test_a_statement_that_fails_late_takes_all_back(
-    source: tuple[Shop, Stack], empty: Shop, tmp_path: Path
+    source: tuple[Shop, Pipeline], empty: Shop, tmp_path: Path
 ) -> None:
     shop, _ = source
     late = tmp_path / "late.backup"
@@ -363,7 +365,7 @@ def test_a_restore_keeps_a_customer_that_the_backup_lacks(
 
 @pytest.mark.parametrize("name", ["other", "my.shop-db", "Zürich's shop"])
 def test_a_database_of_another_name_is_kept_up_to_date(
-    shops: Make, source: tuple[Shop, Stack], file: Path, name: str
+    shops: Make, source: tuple[Shop, Pipeline], file: Path, name: str
 ) -> None:
     shop = shops(name)
     restore(shop.settings, file)
@@ -383,7 +385,7 @@ def test_a_database_of_another_name_is_kept_up_to_date(
 
 
 def test_privileges_of_a_role_that_is_missing_are_left_out_and_said(
-    shops: Make, source: tuple[Shop, Stack], tmp_path: Path
+    shops: Make, source: tuple[Shop, Pipeline], tmp_path: Path
 ) -> None:
     shop, _ = source
     file = tmp_path / "granted.backup"
@@ -439,7 +441,7 @@ def test_a_file_that_may_not_be_read_is_one_clear_error(inside: bool) -> None:
 
 
 def test_a_newer_versions_catalogue_changes_nothing(
-    source: tuple[Shop, Stack], empty: Shop, tmp_path: Path
+    source: tuple[Shop, Pipeline], empty: Shop, tmp_path: Path
 ) -> None:
     shop, _ = source
     newer = tmp_path / "newer.backup"
@@ -453,7 +455,7 @@ def test_a_newer_versions_catalogue_changes_nothing(
 
 
 def test_a_backup_replaces_a_file_only_when_it_is_complete(
-    source: tuple[Shop, Stack], file: Path, tmp_path: Path
+    source: tuple[Shop, Pipeline], file: Path, tmp_path: Path
 ) -> None:
     shop, _ = source
     earlier = tmp_path / "shop.backup"
@@ -473,7 +475,7 @@ def test_a_backup_replaces_a_file_only_when_it_is_complete(
 
 
 def test_a_backup_is_written_through_no_link(
-    source: tuple[Shop, Stack], tmp_path: Path
+    source: tuple[Shop, Pipeline], tmp_path: Path
 ) -> None:
     shop, _ = source
     private, link = tmp_path / "private", tmp_path / "shop.backup"
@@ -486,7 +488,7 @@ def test_a_backup_is_written_through_no_link(
 
 @pytest.mark.parametrize("name", ["", "missing/shop.backup", "private/shop.backup"])
 def test_a_backup_that_can_not_be_written_is_one_clear_error(
-    source: tuple[Shop, Stack], tmp_path: Path, name: str
+    source: tuple[Shop, Pipeline], tmp_path: Path, name: str
 ) -> None:
     shop, _ = source
     (tmp_path / "private").touch()

@@ -15,10 +15,10 @@ import pytest
 from psycopg import sql
 
 from firstclick.core.errors import DeploymentError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.deploy.models import SEEDS, SOURCES, Models
-from firstclick.operate.stack import Stack
 from forked_dbt import run_dbt
 
 pytestmark = pytest.mark.timeout(300)
@@ -78,7 +78,7 @@ def forked(
 
 
 def test_first_failed_repeated_and_second_deployments(
-    servers: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    servers: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else other runs of dbt take away what one of these has parsed for the next
     for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):

@@ -34,10 +34,10 @@ from firstclick.core.cluster import Admin, Cluster, Security
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import FirstClickError
 from firstclick.core.home import Home, Layout
+from firstclick.core.pipeline import Pipeline, running
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.servers.certificates import generated
 from pipeline import Harness
 from worker_world import Worker
@@ -99,9 +99,9 @@ class Site:
         return done
 
     @property
-    def stack(self) -> Stack:
+    def stack(self) -> Pipeline:
         settings = Settings.load().model_copy(update={"home": self.home})
-        return stacks.running(settings)
+        return running(settings)
 
     def secrets(self) -> dict[str, str]:
         key = (self.home / "tls" / "server.key").read_text().splitlines()[1]

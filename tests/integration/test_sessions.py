@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.servers.roles import LIMITS, OWNER
 from firstclick_generator import generate
 from pipeline import Harness
@@ -18,13 +18,13 @@ from worker_world import eventually
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     pipeline = Harness(stack)
     yield pipeline
     pipeline.close()
 
 
-def psql(stack: Stack, script: str) -> "subprocess.CompletedProcess[str]":
+def psql(stack: Pipeline, script: str) -> "subprocess.CompletedProcess[str]":
     """What ``firstclick psql`` says to a script."""
     return subprocess.run(
         [
@@ -114,7 +114,7 @@ def test_a_query_without_an_end_keeps_no_writer_waiting(pipeline: Harness) -> No
             thread.join()
 
 
-def test_psql_may_not_hold_a_snapshot_for_long(stack: Stack) -> None:
+def test_psql_may_not_hold_a_snapshot_for_long(stack: Pipeline) -> None:
     for setting, value in OWNER.settings.items():
         assert psql(stack, f"show {setting}").stdout.strip() == value
     ended = psql(stack, "set transaction_timeout to '100ms'; select pg_sleep(3600)")

@@ -9,22 +9,23 @@ import pytest
 from psycopg import sql
 
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline, find, running
 from firstclick.core.settings import Settings
 from firstclick.deploy.embedded import Deployer
 from firstclick.operate import status as statuses
-from firstclick.operate.stack import Stack, find, running
 from firstclick.operate.status import Status, engine_status, status
-from firstclick.workers.worker import Place
 from firstclick_generator import generate
 from pipeline import Harness
 from worker_world import eventually
 
 
-def _status(stack: Stack) -> Status:
+def _status(stack: Pipeline) -> Status:
     return status(Settings.load().model_copy(update={"home": stack.home}))
 
 
-def test_given_servers_are_used_and_none_started(servers: Stack, stack: Stack) -> None:
+def test_given_servers_are_used_and_none_started(
+    servers: Pipeline, stack: Pipeline
+) -> None:
     assert stack.database_url == servers.database_url
     assert stack.bootstrap_servers == servers.bootstrap_servers
     state = find(stack.home)
@@ -32,7 +33,7 @@ def test_given_servers_are_used_and_none_started(servers: Stack, stack: Stack) -
     assert set(state.children) == {"connector", "live", "publisher"}
 
 
-def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Stack) -> None:
+def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Pipeline) -> None:
     before = {topic.topic: topic.accepted for topic in _status(stack).topics}
     sent = generate(stack.bootstrap_servers, rate=200, duration=1, mess=0)
     expected = {
@@ -55,7 +56,7 @@ def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Stack) -> None:
 
 
 def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
-    servers: Stack, stack: Stack, monkeypatch: pytest.MonkeyPatch
+    servers: Pipeline, stack: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statuses, "_STALE_SECONDS", 0.5)
     with contextlib.closing(Harness(stack)) as pipeline:
@@ -89,7 +90,7 @@ def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
         eventually(lambda: _status(stack).healthy, "healthy again")
 
 
-def _send_damaged(pipeline: Harness, servers: Stack) -> int:
+def _send_damaged(pipeline: Harness, servers: Pipeline) -> int:
     """Send a click to the first partition, and damage it in Kafka's log; its offset."""
     stack = pipeline.stack
     name = f"{stack.topic_prefix}clicks"
@@ -115,10 +116,12 @@ def _send_damaged(pipeline: Harness, servers: Stack) -> int:
 
 @pytest.mark.parametrize("target", ["materialize", "risingwave"])
 def test_an_engine_that_does_not_answer_is_a_problem(
-    servers: Stack, target: str
+    servers: Pipeline, target: str
 ) -> None:
-    place = Place("postgresql://127.0.0.1:1/x", servers.kafka, "none", "", target)
-    found = engine_status(Settings.load(), place)
+    nowhere = Pipeline(
+        *(servers.home, "postgresql://127.0.0.1:1/x", servers.kafka, "none", ""), target
+    )
+    found = engine_status(Settings.load(), nowhere)
     assert not found.healthy
     (problem,) = found.problems
     assert problem.startswith(f"{target}: ")
@@ -127,7 +130,7 @@ def test_an_engine_that_does_not_answer_is_a_problem(
     assert all(partition.in_kafka is not None for partition in found.partitions)
 
 
-def test_models_are_deployed_again_only_when_something_changed(stack: Stack) -> None:
+def test_models_are_deployed_again_only_when_something_changed(stack: Pipeline) -> None:
     deployer = Deployer(Home(stack.home), stack.database_url, stack.schema_name, "")
     # Another test may have made relations anew
     deployer.deploy()
@@ -142,5 +145,5 @@ def test_models_are_deployed_again_only_when_something_changed(stack: Stack) -> 
     assert deployer.deploy().startswith("Models up to date")
 
 
-def test_others_find_the_addresses_of_a_running_stack(stack: Stack) -> None:
+def test_others_find_the_addresses_of_a_running_stack(stack: Pipeline) -> None:
     assert running(Settings.load().model_copy(update={"home": stack.home})) == stack

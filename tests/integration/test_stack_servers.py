@@ -21,10 +21,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from firstclick.core.errors import FirstClickError, HomeError
 from firstclick.core.home import Home, State
+from firstclick.core.pipeline import Pipeline, find, running
 from firstclick.core.processes import ProcessId
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.servers.kafka import Kafka
 from firstclick.servers.topics import TOPICS, problems
 
@@ -34,7 +34,7 @@ def _settings(home: Path, **update: object) -> Settings:
 
 
 def _state(home: Path) -> State:
-    state = stacks.find(home)
+    state = find(home)
     assert state is not None
     return state
 
@@ -71,7 +71,7 @@ def _first_value(servers: str) -> bytes | None:
         consumer.close()
 
 
-def test_the_topics_are_as_the_pipeline_needs_them(servers: Stack) -> None:
+def test_the_topics_are_as_the_pipeline_needs_them(servers: Pipeline) -> None:
     client = AdminClient({"bootstrap.servers": servers.bootstrap_servers})
     topics = client.list_topics(timeout=10).topics
     assert set(TOPICS) <= topics.keys()
@@ -79,7 +79,7 @@ def test_the_topics_are_as_the_pipeline_needs_them(servers: Stack) -> None:
     assert problems(client, "") == []
 
 
-def test_a_topic_that_is_not_compacted_is_a_problem(servers: Stack) -> None:
+def test_a_topic_that_is_not_compacted_is_a_problem(servers: Pipeline) -> None:
     client = AdminClient({"bootstrap.servers": servers.bootstrap_servers})
     policies = {"cleanup.policy": "delete"}
     created = client.create_topics(
@@ -94,7 +94,7 @@ def test_a_topic_that_is_not_compacted_is_a_problem(servers: Stack) -> None:
     assert ("given.clicks", "has the producer") in found
 
 
-def test_kafka_takes_a_payload_of_more_than_a_megabyte(servers: Stack) -> None:
+def test_kafka_takes_a_payload_of_more_than_a_megabyte(servers: Pipeline) -> None:
     client = AdminClient({"bootstrap.servers": servers.bootstrap_servers})
     resource = ConfigResource(ResourceType.TOPIC, "clicks")
     config = client.describe_configs([resource])[resource].result(30)
@@ -102,7 +102,7 @@ def test_kafka_takes_a_payload_of_more_than_a_megabyte(servers: Stack) -> None:
 
 
 def test_postgres_listens_on_loopback_alone_and_wants_the_password(
-    servers: Stack,
+    servers: Pipeline,
 ) -> None:
     with psycopg.connect(servers.database_url) as connection:
         assert connection.info.server_version >= 180000
@@ -136,7 +136,7 @@ def test_a_home_whose_servers_were_half_made_is_completed(home: Path) -> None:
 
 
 def test_what_was_acknowledged_survives_kill_9_of_everything(
-    servers: Stack, home: Path
+    servers: Pipeline, home: Path
 ) -> None:
     first = _start(home)
     assert first.bootstrap_servers != servers.bootstrap_servers
@@ -147,7 +147,7 @@ def test_what_was_acknowledged_survives_kill_9_of_everything(
     state = _state(home)
     for process in (state.supervisor, *(c.process for c in state.children.values())):
         _kill(process)
-    assert stacks.find(home) is None
+    assert find(home) is None
 
     again = _start(home)
     assert again == first
@@ -188,17 +188,17 @@ def test_a_stack_of_an_earlier_version_is_found_after_the_clock_was_set(
         process["create_time"] = began - 60
     Home(home).write_bytes(json.dumps(record).encode(), "state.json")
     assert _state(home).phase == "ready"
-    assert stacks.running(_settings(home)).home == home
+    assert running(_settings(home)).home == home
     assert stacks.down(home) is True
     assert [process for process in processes if process.find()] == []
-    assert stacks.find(home) is None
+    assert find(home) is None
 
 
-def test_a_home_in_use_is_not_started_twice(servers: Stack) -> None:
+def test_a_home_in_use_is_not_started_twice(servers: Pipeline) -> None:
     with pytest.raises(HomeError, match="in use"), Home(servers.home).locked():
         pass
     again = stacks.start(_settings(servers.home), detach=True, servers_only=True)
-    assert again.stack == servers
+    assert again.pipeline == servers
     assert again.supervisor is None
 
 
@@ -237,7 +237,7 @@ def test_kafkas_data_of_another_version_are_refused_untouched(
     ],
 )
 def test_given_servers_that_can_not_be_used_are_told_in_one_line(
-    servers: Stack,
+    servers: Pipeline,
     make_home: Callable[[], Path],
     update: dict[str, str],
     complaint: str,
@@ -254,7 +254,7 @@ def test_given_servers_that_can_not_be_used_are_told_in_one_line(
 
 
 def test_a_given_port_that_is_taken_is_told(
-    servers: Stack, make_home: Callable[[], Path]
+    servers: Pipeline, make_home: Callable[[], Path]
 ) -> None:
     taken = int(servers.bootstrap_servers.rpartition(":")[2])
     for name in ("kafka_port", "postgres_port"):
@@ -264,8 +264,8 @@ def test_a_given_port_that_is_taken_is_told(
             )
 
 
-def _start(home: Path) -> Stack:
-    return stacks.start(_settings(home), detach=True, servers_only=True).stack
+def _start(home: Path) -> Pipeline:
+    return stacks.start(_settings(home), detach=True, servers_only=True).pipeline
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:

@@ -8,9 +8,9 @@ import pytest
 from psycopg import sql
 
 from firstclick.core.home import Home, State
+from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.settings import Settings
 from firstclick.operate import liveness
-from firstclick.operate.stack import Stack, find
 from firstclick.operate.status import Status, status
 from pipeline import Harness
 from worker_world import eventually
@@ -18,21 +18,21 @@ from worker_world import eventually
 pytestmark = pytest.mark.timeout(180)
 
 
-def _status(stack: Stack) -> Status:
+def _status(stack: Pipeline) -> Status:
     return status(Settings.load().model_copy(update={"home": stack.home}))
 
 
-def _state(stack: Stack) -> State:
+def _state(stack: Pipeline) -> State:
     state = find(stack.home)
     assert state is not None
     return state
 
 
-def _process(stack: Stack, name: str) -> psutil.Process:
+def _process(stack: Pipeline, name: str) -> psutil.Process:
     return psutil.Process(_state(stack).children[name].process.pid)
 
 
-def _says(stack: Stack, words: str) -> Callable[[], bool]:
+def _says(stack: Pipeline, words: str) -> Callable[[], bool]:
     def holds() -> bool:
         found = _status(stack)
         return any(words in problem for problem in found.problems)
@@ -50,7 +50,7 @@ def suspended(process: psutil.Process) -> Iterator[None]:
 
 
 @pytest.fixture
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     """A pipeline that is healthy before the test and after it."""
     pipeline = Harness(stack)
     eventually(lambda: _status(stack).healthy, "it is healthy")
@@ -60,7 +60,7 @@ def pipeline(stack: Stack) -> Iterator[Harness]:
 
 
 def test_a_process_that_stands_still_is_a_problem(
-    stack: Stack, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
+    stack: Pipeline, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_SILENT_SECONDS", 2.0)
     for name in ("publisher", "connector"):
@@ -75,7 +75,7 @@ def test_a_process_that_stands_still_is_a_problem(
 
 
 def test_a_worker_that_fails_at_the_same_again_and_again_is_a_problem(
-    stack: Stack, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
+    stack: Pipeline, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_FAILING_SECONDS", 1.0)
     pipeline.database.execute(
@@ -95,7 +95,7 @@ def test_a_worker_that_fails_at_the_same_again_and_again_is_a_problem(
 
 
 def test_a_process_that_was_started_again_is_a_warning(
-    stack: Stack, pipeline: Harness
+    stack: Pipeline, pipeline: Harness
 ) -> None:
     before = _state(stack).children["publisher"]
     _process(stack, "publisher").kill()
@@ -113,7 +113,7 @@ def test_a_process_that_was_started_again_is_a_warning(
 
 
 def test_a_trigger_that_is_disabled_is_a_problem(
-    stack: Stack, pipeline: Harness
+    stack: Pipeline, pipeline: Harness
 ) -> None:
     [(name,)] = pipeline.query(
         "select tgname from pg_trigger where tgrelid = 'raw_clicks'::regclass"
@@ -128,7 +128,7 @@ def test_a_trigger_that_is_disabled_is_a_problem(
 
 
 def test_a_topic_that_is_gone_is_a_problem(
-    stack: Stack, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
+    stack: Pipeline, pipeline: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(stack.home)
     state = home.state

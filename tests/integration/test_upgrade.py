@@ -18,11 +18,11 @@ from benchmarks.shop_events import messages
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import FirstClickError
 from firstclick.core.home import Home, Step
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.deploy.embedded import Deployment
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.servers.topics import create_topics
 from firstclick_generator import generate
 from forked_dbt import run_dbt
@@ -98,7 +98,7 @@ def older(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fill(stack: Stack) -> int:
+def fill(stack: Pipeline) -> int:
     """Put an hour of the shop into the tables of messages; returns how many."""
     found = {}
     for number, message in enumerate(islice(messages(time.time() - 3600, 1, 9), 3000)):
@@ -140,7 +140,7 @@ select
 
 
 @contextmanager
-def reading(stack: Stack) -> Iterator[set[tuple[object, ...]]]:
+def reading(stack: Pipeline) -> Iterator[set[tuple[object, ...]]]:
     """Ask for versions over and over; yields the answers."""
     seen: set[tuple[object, ...]] = set()
     done = threading.Event()
@@ -159,7 +159,7 @@ def reading(stack: Stack) -> Iterator[set[tuple[object, ...]]]:
         reader.result()
 
 
-def older_database(stack: Stack) -> psycopg.Connection[Any]:
+def older_database(stack: Pipeline) -> psycopg.Connection[Any]:
     return psycopg.connect(
         stack.database_url, autocommit=True, options="-c search_path=older"
     )
@@ -206,7 +206,7 @@ def differences(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 
 def test_a_home_of_an_older_version_opens_while_events_flow(
-    servers: Stack, make_home: Callable[[], Path], older: Path
+    servers: Pipeline, make_home: Callable[[], Path], older: Path
 ) -> None:
     home = Home.open(make_home())
     settings = Settings.load().model_copy(
@@ -270,7 +270,7 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
             stop=stop,
         )
         try:
-            stack = stacks.start(settings, detach=False, on_step=steps.append).stack
+            stack = stacks.start(settings, detach=False, on_step=steps.append).pipeline
         finally:
             stop.set()
         sent = flowing.result()

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
-from firstclick.operate.stack import Stack
 from firstclick.verify import Finding, Verification, verify
 from firstclick_generator import generate
 from pipeline import Harness
@@ -43,7 +43,7 @@ ALL_ROWS = {
 
 
 @pytest.fixture(scope="module")
-def pipeline(stack: Stack) -> Iterator[Harness]:
+def pipeline(stack: Pipeline) -> Iterator[Harness]:
     """The session's stack, after an hour of a small shop."""
     generate(stack.bootstrap_servers, rate=3, duration=0, mess=0.1, backfill_hours=1)
     pipeline = Harness(stack)
@@ -63,7 +63,7 @@ def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def verified(stack: Stack, sample: int) -> Verification:
+def verified(stack: Pipeline, sample: int) -> Verification:
     return verify(
         Settings.load().model_copy(update={"home": stack.home}), sample=sample
     )
@@ -99,7 +99,7 @@ def unnoticed(
 
 
 @contextmanager
-def tampered(stack: Stack, statements: dict[str, str]) -> Iterator[None]:
+def tampered(stack: Pipeline, statements: dict[str, str]) -> Iterator[None]:
     """What statements do to relations for a while, behind the back of triggers."""
     with (
         psycopg.connect(stack.database_url, autocommit=True) as connection,
@@ -230,7 +230,7 @@ def test_a_seed_gives_the_same_sample_again(pipeline: Harness) -> None:
     assert verify(settings, sample=40).seed != some.seed
 
 
-def test_without_models_it_says_what_to_do(servers: Stack, tmp_path: Path) -> None:
+def test_without_models_it_says_what_to_do(servers: Pipeline, tmp_path: Path) -> None:
     result = run(
         FIRSTCLICK_HOME=str(tmp_path),
         DATABASE_URL=servers.database_url,

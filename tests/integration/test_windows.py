@@ -13,8 +13,8 @@ from firstclick.core import durations
 from firstclick.core.database import postgres_environment
 from firstclick.core.durations import hours_of_messages, seconds_of
 from firstclick.core.errors import SettingsError
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
-from firstclick.operate.stack import Stack
 from forked_dbt import run_dbt
 
 DAY = timedelta(days=1)
@@ -25,7 +25,7 @@ SPRING = datetime(2026, 3, 9, 0, tzinfo=UTC)
 AUTUMN = datetime(2025, 11, 3, 0, tzinfo=UTC)
 
 
-def build(servers: Stack, variables: str, *arguments: str) -> Any:
+def build(servers: Pipeline, variables: str, *arguments: str) -> Any:
     return run_dbt(
         *arguments,
         *("--target", "embedded", "--vars", variables),
@@ -41,7 +41,7 @@ def build(servers: Stack, variables: str, *arguments: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def abroad(servers: Stack) -> Iterator[psycopg.Connection[Any]]:
+def abroad(servers: Pipeline) -> Iterator[psycopg.Connection[Any]]:
     """A window of 30 days and a retention of 90, in a session of Los Angeles."""
     variables = "{attribution_window: 30 days, retention: 90 days}"
     built = build(
@@ -132,7 +132,7 @@ WRONG = ["1 month", "0 minutes", "90", "1.5 hours", "9999999 days", "1 day 1 hou
 
 
 @pytest.mark.parametrize("variable", ["attribution_window", "retention"])
-def test_other_units_are_refused_by_name(servers: Stack, variable: str) -> None:
+def test_other_units_are_refused_by_name(servers: Pipeline, variable: str) -> None:
     for text in WRONG[:2]:
         built = build(servers, f"{{{variable}: {text}}}", "parse")
         assert built.returncode != 0

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from firstclick.core.home import Home
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.servers.roles import WORKERS, admit_workers, role_url
 from worker_world import eventually
 
@@ -99,7 +99,7 @@ Connect = Callable[[str], psycopg.Connection]
 
 
 @pytest.fixture(scope="module")
-def connect(stack: Stack) -> Iterator[Connect]:
+def connect(stack: Pipeline) -> Iterator[Connect]:
     sessions: dict[str, psycopg.Connection] = {}
 
     def session(worker: str) -> psycopg.Connection:
@@ -116,7 +116,7 @@ def connect(stack: Stack) -> Iterator[Connect]:
         connection.close()
 
 
-def test_each_worker_works_by_its_own_role(stack: Stack) -> None:
+def test_each_worker_works_by_its_own_role(stack: Pipeline) -> None:
     with psycopg.connect(stack.database_url, autocommit=True) as owner:
 
         def working() -> set[tuple[str, str]]:
@@ -169,7 +169,7 @@ def test_a_worker_may_do_nothing_else(
 
 
 def test_where_no_role_can_be_made_the_workers_work_as_the_owner(
-    servers: Stack,
+    servers: Pipeline,
 ) -> None:
     name = f"humble_{uuid.uuid4().hex[:8]}"
     role = sql.Identifier(name)
@@ -205,7 +205,7 @@ def test_a_worker_calls_no_function_that_works_as_the_owner_but_its_own(
 
 
 def test_what_works_as_the_owner_finds_names_in_the_catalogue_alone(
-    stack: Stack,
+    stack: Pipeline,
 ) -> None:
     with psycopg.connect(stack.database_url) as owner:
         paths = owner.execute(
@@ -218,7 +218,7 @@ def test_what_works_as_the_owner_finds_names_in_the_catalogue_alone(
 
 
 def test_a_name_in_the_writers_own_path_is_not_taken_for_the_catalogues(
-    stack: Stack,
+    stack: Pipeline,
 ) -> None:
     """A connector that found a schema to write to gains nothing by it."""
     trap = sql.Identifier(f"trap_{uuid.uuid4().hex[:8]}")

@@ -10,7 +10,7 @@ from project_at_work import ProjectAtWork
 from psycopg.conninfo import make_conninfo
 
 from firstclick.core.home import Home
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 
 MakeProject = Callable[..., AbstractContextManager[ProjectAtWork]]
 
@@ -23,7 +23,7 @@ insert into returns select n, n * 2, 1 from generate_series(1, 50) as n;
 
 
 @pytest.fixture(scope="session")
-def superuser(servers: Stack) -> str:
+def superuser(servers: Pipeline) -> str:
     """The URL of the servers' database for its superuser."""
     return make_conninfo(
         servers.database_url,
@@ -34,7 +34,7 @@ def superuser(servers: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def make_project(
-    servers: Stack, superuser: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Pipeline, superuser: str, tmp_path_factory: pytest.TempPathFactory
 ) -> MakeProject:
     """Makes projects, one at a time in the database `maintained`, which is dropped.
 

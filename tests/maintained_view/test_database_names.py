@@ -11,13 +11,13 @@ from psycopg.conninfo import conninfo_to_dict
 from test_edits import AT_ONCE
 
 from conftest import SALES
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.servers.roles import role_url
 
 
 @pytest.mark.parametrize("name", ["my.shop-db", "My 50% Läden."])
 def test_models_are_deployed_in_a_database_of_any_name(
-    servers: Stack, superuser: str, tmp_path: Path, name: str
+    servers: Pipeline, superuser: str, tmp_path: Path, name: str
 ) -> None:
     with psycopg.connect(superuser, autocommit=True) as connection:
         connection.execute(

@@ -10,9 +10,9 @@ from project_at_work import TABLES, ProjectAtWork
 from psycopg.conninfo import make_conninfo
 
 from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from worker_world import eventually
 
 FIRST: LiteralString = """
@@ -34,24 +34,24 @@ THEN: list[LiteralString] = [
 
 
 @pytest.fixture(scope="module")
-def replicating(make_home: Callable[[], Path]) -> Stack:
+def replicating(make_home: Callable[[], Path]) -> Pipeline:
     """Servers of which PostgreSQL replicates, with a database `shop`."""
     home = make_home()
     settings = Settings.load().model_copy(update={"home": home})
-    stack = stacks.start(settings, detach=False, servers_only=True).stack
+    stack = stacks.start(settings, detach=False, servers_only=True).pipeline
     with as_superuser(stack) as connection:
         for setting in ("wal_level = logical", "max_wal_senders = 10"):
             connection.execute(f"alter system set {setting}".encode())
         connection.execute("create database shop")
     stacks.down(home)
-    return stacks.start(settings, detach=False, servers_only=True).stack
+    return stacks.start(settings, detach=False, servers_only=True).pipeline
 
 
-def as_superuser(stack: Stack, **parameters: str) -> psycopg.Connection[Any]:
+def as_superuser(stack: Pipeline, **parameters: str) -> psycopg.Connection[Any]:
     return psycopg.connect(superuser_of(stack, **parameters), autocommit=True)
 
 
-def superuser_of(stack: Stack, **parameters: str) -> str:
+def superuser_of(stack: Pipeline, **parameters: str) -> str:
     password = Home(stack.home).password("superuser")
     return make_conninfo(
         stack.database_url, user="postgres", password=password, **parameters
@@ -59,14 +59,14 @@ def superuser_of(stack: Stack, **parameters: str) -> str:
 
 
 @pytest.fixture
-def project(replicating: Stack, tmp_path: Path) -> ProjectAtWork:
+def project(replicating: Pipeline, tmp_path: Path) -> ProjectAtWork:
     project = ProjectAtWork(tmp_path, replicating.database_url, "replicated")
     project.make_tables()
     return project
 
 
 def test_models_follow_a_subscription(
-    replicating: Stack, project: ProjectAtWork
+    replicating: Pipeline, project: ProjectAtWork
 ) -> None:
     project.run()
     options = "-csearch_path=replicated"

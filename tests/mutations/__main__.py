@@ -17,10 +17,10 @@ import typer
 from rich.console import Console
 
 from firstclick.core.database import postgres_environment
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from mutations.edits import EDITS, Edit
 
 PYTEST = ["pytest", "-q", "-x", "-p", "no:cacheprovider"]
@@ -58,7 +58,7 @@ class Verdict:
     at: list[str]
 
 
-def judge(suite: str, copy: Path, servers: Stack, schema: str) -> Verdict:
+def judge(suite: str, copy: Path, servers: Pipeline, schema: str) -> Verdict:
     """Run a suite on the copy of the project, with a schema of its own."""
     environment = {
         **os.environ,
@@ -108,12 +108,12 @@ def copied() -> Iterator[Path]:
 
 
 @contextmanager
-def servers() -> Iterator[Stack]:
+def servers() -> Iterator[Pipeline]:
     """Start Kafka and PostgreSQL in a home of their own."""
     home = Path(tempfile.mkdtemp(prefix="firstclick-mutations-home-"))
     try:
         settings = Settings.load().model_copy(update={"home": home})
-        yield stacks.start(settings, detach=False, servers_only=True).stack
+        yield stacks.start(settings, detach=False, servers_only=True).pipeline
     finally:
         stacks.down(home)
         shutil.rmtree(home)

@@ -43,12 +43,11 @@ from conformance.hostile import Statement
 from conformance.pipeline import EVENTS
 from firstclick import oracle
 from firstclick.core.database import postgres_environment
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick.workers.expire import expire_once
-from firstclick.workers.worker import Place
 from forked_dbt import run_dbt
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
@@ -68,7 +67,7 @@ shares = st.lists(
 
 
 @pytest.fixture(scope="module")
-def pipeline_at_work(servers: Stack) -> Iterator[tuple[Harness, Workers]]:
+def pipeline_at_work(servers: Pipeline) -> Iterator[tuple[Harness, Workers]]:
     """A pipeline of this module's own, on the session's servers."""
     own = Settings.load().model_copy(
         update={
@@ -263,7 +262,7 @@ class History(RuleBasedStateMachine):
     def expire(self) -> None:
         """What is older than two days goes, and nothing else."""
         kept = {name: self.kept(name) for name in ("stg_clicks", "stg_purchases")}
-        expire_once(Place.of(self.pipeline.stack))
+        expire_once(self.pipeline.stack)
         self.settle()
         for name, rows in kept.items():
             assert sorted(self.pipeline.rows_of(name, oracle.COLUMNS[name])) == rows
@@ -338,7 +337,7 @@ class History(RuleBasedStateMachine):
         return min((e for e in edges if now < e < now + LONGEST_WAIT), default=None)
 
 
-def dbt_run(stack: Stack) -> None:
+def dbt_run(stack: Pipeline) -> None:
     done = run_dbt(
         "run",
         directory=PROJECT,
@@ -354,7 +353,7 @@ def dbt_run(stack: Stack) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def empty(stack: Stack) -> None:
+def empty(stack: Pipeline) -> None:
     """Delete the rows that a defect has left, lest the next history see them.
 
     Of the topic `checkouts` they go when they are published as changed.

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 
 NAMES = ("connector", "publisher")
 
@@ -17,7 +17,7 @@ NAMES = ("connector", "publisher")
 class Workers:
     """Both processes; what they say is in the logs of the stack's home."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Pipeline) -> None:
         self._stack = stack
         self._processes = {name: self._start(name) for name in NAMES}
 
@@ -65,7 +65,7 @@ class Workers:
 
 
 @contextmanager
-def at_work(stack: Stack) -> Iterator[Workers]:
+def at_work(stack: Pipeline) -> Iterator[Workers]:
     workers = Workers(stack)
     try:
         yield workers

@@ -16,8 +16,8 @@ from psycopg.rows import dict_row
 
 from firstclick.core.cluster import describe_topics
 from firstclick.core.database import postgres_environment
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
-from firstclick.operate.stack import Stack
 from firstclick.verify import Example, recompute, snapshot
 from firstclick_generator import generate
 from forked_dbt import run_dbt
@@ -27,7 +27,7 @@ from worker_world import PATIENCE, eventually
 class Harness:
     """A running stack, its database and its topics."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Pipeline) -> None:
         self.stack = stack
         self.database = psycopg.connect(
             stack.database_url,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstclick.core.failure import QUIET_SECONDS, Failure, FailureFile, failures
-from firstclick.workers.worker import Backoff
+from firstclick.core.waiting import Backoff
 
 
 def _told(directory: Path) -> list[str]:

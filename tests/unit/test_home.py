@@ -15,9 +15,9 @@ import pytest
 
 from firstclick.core.errors import HomeError, ServerError
 from firstclick.core.home import Home, Layout
+from firstclick.core.pipeline import find
 from firstclick.core.processes import Account, ProcessId
 from firstclick.core.settings import Settings
-from firstclick.operate import stack as stacks
 
 ROOT = os.geteuid() == 0
 
@@ -59,7 +59,7 @@ def test_a_symbolic_link_in_a_home_is_refused(tmp_path: Path, name: str) -> None
     if name == "logs":
         home.logs.rmdir()
     (home.path / name).symlink_to(elsewhere if name == "logs" else elsewhere / "file")
-    for use in (lambda: Home.open(home.path), lambda: stacks.find(home.path)):
+    for use in (lambda: Home.open(home.path), lambda: find(home.path)):
         with pytest.raises(HomeError, match=f"{name} is a symbolic link"):
             use()
     assert (elsewhere / "file").read_text() == "{}"
@@ -82,7 +82,7 @@ def test_what_others_may_write_to_is_refused(
 ) -> None:
     home = Home.open(tmp_path / "home")
     (home.path / name).chmod(mode)
-    for use in (lambda: Home.open(home.path), lambda: stacks.find(home.path)):
+    for use in (lambda: Home.open(home.path), lambda: find(home.path)):
         with pytest.raises(HomeError, match="can be written to by others"):
             use()
 
@@ -116,7 +116,7 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     (home.path / "state.json").touch(mode=0o600)
     os.chown(home.path / "state.json", 12345, 12345)
     with pytest.raises(HomeError, match=r"state\.json belongs to user 12345"):
-        stacks.find(home.path)
+        find(home.path)
 
 
 @pytest.mark.parametrize("detour", ["link/../link", "link/.", "./link/"])

@@ -13,8 +13,8 @@ import psycopg
 from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
 
 from firstclick.core.database import connect_async
+from firstclick.core.waiting import Backoff, one_line
 from firstclick.dashboard.server.frames import Frame, read
-from firstclick.workers.worker import Backoff, one_line
 
 APPLICATION_NAME = "firstclick live"
 

@@ -10,6 +10,8 @@ from confluent_kafka import KafkaException
 
 from firstclick.core.cluster import TopicDescription
 from firstclick.core.metrics import ConnectorMetrics, left
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.waiting import Backoff, Stop
 from firstclick.workers.connector.batch import (
     POSTGRES_EPOCH,
     PartitionError,
@@ -22,7 +24,7 @@ from firstclick.workers.connector.offsets import Offsets, StoredOffset
 from firstclick.workers.connector.resume import Difference, Logs, compare
 from firstclick.workers.connector.source import TOPICS, Source
 from firstclick.workers.connector.tables import FIRST_MICROSECOND, Fenced, Tables
-from firstclick.workers.worker import Backoff, Place, Stop, exclusive_session
+from firstclick.workers.worker import exclusive_session
 
 LONGEST_LINGER = 0.01
 """Seconds. As long as a batch is not full, the next one waits for as long as the last
@@ -49,28 +51,28 @@ CLOCK_SKEW = 60
 """Seconds that the clocks of Kafka's brokers and ours may differ by."""
 
 
-def carry(place: Place, stop: Stop, log: logging.Logger) -> None:
+def carry(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
     """Carry messages from Kafka to PostgreSQL until a signal comes.
 
     Raises DeploymentError when the tables are missing, Stopped when a signal comes
     while waiting.
     """
-    postgres = Backoff("PostgreSQL", log, place.metrics)
-    kafka = Backoff("Kafka", log, place.metrics)
+    postgres = Backoff("PostgreSQL", log, pipeline.metrics)
+    kafka = Backoff("Kafka", log, pipeline.metrics)
     metrics = ConnectorMetrics()
     with (
-        left(metrics.registry, place.metrics, "connector"),
-        Source(place.kafka, place.topic_prefix) as source,
+        left(metrics.registry, pipeline.metrics, "connector"),
+        Source(pipeline.kafka, pipeline.topic_prefix) as source,
     ):
         while not stop.requested:
             carrier = None
             try:
                 with exclusive_session(
-                    place, "connector", _relations(place.schema), stop, log
+                    pipeline, "connector", _relations(pipeline.schema_name), stop, log
                 ) as connection:
-                    tables = Tables(connection, place.schema, stop, log)
+                    tables = Tables(connection, pipeline.schema_name, stop, log)
                     carrier = Carrier(
-                        *(place, source, tables, stop, log, kafka, postgres, metrics)
+                        *(pipeline, source, tables, stop, log, kafka, postgres, metrics)
                     )
                     carrier.run()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -107,7 +109,7 @@ class Carrier:
 
     def __init__(
         self,
-        place: Place,
+        pipeline: Pipeline,
         source: Source,
         tables: Tables,
         stop: Stop,
@@ -116,7 +118,6 @@ class Carrier:
         postgres: Backoff,
         metrics: ConnectorMetrics,
     ) -> None:
-        self._place = place
         self._source = source
         self._tables = tables
         self._offsets = Offsets(tables)

@@ -10,6 +10,7 @@ from confluent_kafka import Message
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
+from firstclick.core.waiting import Stop
 from firstclick.workers.connector.batch import (
     FIRST_TIME,
     LAST_TIME,
@@ -24,7 +25,6 @@ from firstclick.workers.connector.batch import (
     is_newer,
 )
 from firstclick.workers.connector.binary import encode
-from firstclick.workers.worker import Stop
 
 FIRST_MICROSECOND = FIRST_TIME * 1000 - POSTGRES_EPOCH
 LAST_MICROSECOND = LAST_TIME * 1000 - POSTGRES_EPOCH

@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 from twin import Twin, settled
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.dashboard.definition import DIRECTORY, Dashboard, load_all
-from firstclick.operate.stack import Stack
 from firstclick.workers.connector.source import Source
 from firstclick_generator import generate
 
@@ -28,7 +28,7 @@ def files() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def shop(stack: Stack) -> Stack:
+def shop(stack: Pipeline) -> Pipeline:
     """The session's stack, after some hours of a small shop."""
     generate(
         stack.bootstrap_servers, rate=2, duration=1, mess=0.1, backfill_hours=3, seed=7
@@ -39,14 +39,14 @@ def shop(stack: Stack) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def reader(shop: Stack) -> Iterator[psycopg.Connection]:
+def reader(shop: Pipeline) -> Iterator[psycopg.Connection]:
     """As the role that Grafana is."""
     with psycopg.connect(shop.reader_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture(scope="module")
-def twins(stack: Stack) -> Iterator[Twin]:
+def twins(stack: Pipeline) -> Iterator[Twin]:
     twin = Twin(stack.database_url, stack.schema_name, "empty_twin")
     yield twin
     twin.database.execute(

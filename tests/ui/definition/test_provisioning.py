@@ -17,8 +17,8 @@ from psycopg import sql
 from test_definitions import MISSING_SOMEWHERE
 from twin import Twin
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.dashboard.definition import DIRECTORY, Dashboard
-from firstclick.operate.stack import Stack
 
 DATA_SOURCE = "firstclick"
 ROOT = DIRECTORY.parents[1]
@@ -47,7 +47,7 @@ RULES = {rule["uid"]: rule for rule in GROUP["rules"]}
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
-def test_it_takes_exactly_the_variables_that_are_documented(shop: Stack) -> None:
+def test_it_takes_exactly_the_variables_that_are_documented(shop: Pipeline) -> None:
     found = {
         name
         for path in PROVISIONING.rglob("*.yaml")
@@ -157,7 +157,7 @@ def firing(rule: dict[str, Any], found: dict[str, float]) -> set[str]:
 
 @every_rule
 def test_a_shop_at_work_fires_no_alert(
-    rule: dict[str, Any], shop: Stack, reader: psycopg.Connection
+    rule: dict[str, Any], shop: Pipeline, reader: psycopg.Connection
 ) -> None:
     found = values(rule, reader, shop.schema_name)
     if rule["uid"] == "firstclick-rejections":
@@ -341,7 +341,7 @@ def commands(markdown: str) -> list[list[str]]:
     return found
 
 
-def test_the_runbooks_queries_run(shop: Stack) -> None:
+def test_the_runbooks_queries_run(shop: Pipeline) -> None:
     queries = [
         words[3] for words in commands(RUNBOOK) if words[:2] == ["firstclick", "psql"]
     ]

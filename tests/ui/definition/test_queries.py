@@ -11,6 +11,7 @@ from frames import Frame, ask_panel
 from psycopg import sql
 from twin import Twin
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.dashboard.definition import (
     BarChart,
     Dashboard,
@@ -20,7 +21,6 @@ from firstclick.dashboard.definition import (
     TimeSeries,
     load_all,
 )
-from firstclick.operate.stack import Stack
 
 SPANS = ("1 hour", "6 hours", "24 hours", "48 hours")
 CASES = [
@@ -133,7 +133,7 @@ MONEY = ("revenue", "profit")
 
 
 @pytest.mark.parametrize("span", SPANS)
-def test_panels_agree_with_each_other(shop: Stack, span: str) -> None:
+def test_panels_agree_with_each_other(shop: Pipeline, span: str) -> None:
     with psycopg.connect(shop.reader_url) as reader:
         # One snapshot and one now()
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -159,7 +159,7 @@ def test_panels_agree_with_each_other(shop: Stack, span: str) -> None:
     assert 0 < attributed < 1
 
 
-def test_the_last_hour_is_the_one_of_the_views(shop: Stack) -> None:
+def test_the_last_hour_is_the_one_of_the_views(shop: Pipeline) -> None:
     with psycopg.connect(shop.reader_url) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         [view] = reader.execute(

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from firstclick.workers.connector.source import Source
 
 PATIENCE = 40.0
@@ -89,7 +89,7 @@ class Twin:
         raise missing
 
 
-def settled(stack: Stack, source: Source) -> None:
+def settled(stack: Pipeline, source: Source) -> None:
     """Wait until all that Kafka holds now is in the tables."""
     marks = source.high_watermarks(source.partitions())
     ends = sum(sum(topic.values()) for topic in marks.values())

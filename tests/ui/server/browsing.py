@@ -13,7 +13,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from firstclick.operate.stack import Stack
+from firstclick.core.pipeline import Pipeline
 from worker_world import eventually
 
 _VIOLATIONS = """
@@ -39,7 +39,7 @@ class Site:
     """`python -m firstclick.dashboard.server` on a free port, until the block ends."""
 
     def __init__(
-        self, stack: Stack, log: Path, files: int | None = None, **environment: str
+        self, stack: Pipeline, log: Path, files: int | None = None, **environment: str
     ) -> None:
         """``files`` is how many the process may have open."""
         self._log = log

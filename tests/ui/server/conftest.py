@@ -8,9 +8,9 @@ import pytest
 from browsing import Site, Visit
 from playwright.sync_api import Browser, sync_playwright
 
+from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
-from firstclick.operate.stack import Stack
 from firstclick_generator import generate
 from pictures.chromium import find_chromium
 from pipeline import Harness
@@ -19,22 +19,22 @@ CHROMIUM = find_chromium()
 
 
 @pytest.fixture(scope="package")
-def shop(make_session_home: Callable[[], Path]) -> Iterator[Stack]:
+def shop(make_session_home: Callable[[], Path]) -> Iterator[Pipeline]:
     settings = Settings.load().model_copy(update={"home": make_session_home()})
     with stacks.up(settings) as started:
         generate(
-            started.stack.bootstrap_servers,
+            started.pipeline.bootstrap_servers,
             rate=0.5,
             duration=1,
             mess=0.05,
             backfill_hours=2,
             seed=6,
         )
-        yield started.stack
+        yield started.pipeline
 
 
 @pytest.fixture(scope="module")
-def pipeline(shop: Stack) -> Iterator[Harness]:
+def pipeline(shop: Pipeline) -> Iterator[Harness]:
     """Connected anew, since a module may have killed servers."""
     pipeline = Harness(shop)
     pipeline.settle()
@@ -43,7 +43,7 @@ def pipeline(shop: Stack) -> Iterator[Harness]:
 
 
 @pytest.fixture(scope="package")
-def site(shop: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(shop: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The live page as a process."""
     with Site(shop, tmp_path_factory.mktemp("live") / "log") as site:
         yield site

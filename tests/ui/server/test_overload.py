@@ -12,9 +12,10 @@ import pytest
 from browsing import Site
 from streams import Viewer
 
+from firstclick.core.cluster import Cluster
+from firstclick.core.pipeline import Pipeline
 from firstclick.dashboard.definition import load_all
 from firstclick.dashboard.server.connections import Connections
-from firstclick.operate.stack import Stack
 from worker_world import eventually
 
 FILES = 128
@@ -27,7 +28,7 @@ INSIGHTS = next(iter(load_all().values()))
 def page(tmp_path: Path) -> Iterator[Site]:
     """The page, without a database."""
     away = "postgresql://nobody@127.0.0.1:1/none"
-    nowhere = Stack(tmp_path, away, away, "127.0.0.1:1", "firstclick", "")
+    nowhere = Pipeline(tmp_path, away, Cluster("127.0.0.1:1"), "firstclick", "")
     with Site(nowhere, tmp_path / "log", files=FILES) as site:
         yield site
 
