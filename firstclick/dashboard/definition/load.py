@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from firstclick.core.project import PROJECT
 from firstclick.dashboard.definition.errors import DashboardError
 from firstclick.dashboard.definition.model import COLUMNS, Dashboard, GridPos, Panel
 
-DIRECTORY = Path(__file__).resolve().parents[2] / "grafana" / "dashboards"
+DIRECTORY = PROJECT / "grafana" / "dashboards"
 """Of the clone that the package is installed from."""
 
 
