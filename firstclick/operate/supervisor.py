@@ -1,4 +1,4 @@
-"""The process that starts the stack, keeps it running and stops it.
+"""One run of the stack: the process that starts it, keeps it running and stops it.
 
 ``python -m firstclick.operate.supervisor [--servers-only]``, started by
 firstclick.operate.stack. It holds the home's lock for as long as it lives and says what
@@ -18,27 +18,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Protocol
+from dataclasses import replace
 
 import msgspec
-import psycopg
 
 from firstclick.core import logging as logs
 from firstclick.core.cluster import Cluster
-from firstclick.core.database import connect
 from firstclick.core.durations import hours_of_messages
-from firstclick.core.environment import child_environment, forget_libpq
-from firstclick.core.errors import FirstClickError, HomeError, ServerError
+from firstclick.core.environment import forget_libpq
+from firstclick.core.errors import FirstClickError, HomeError
 from firstclick.core.home import Child, Home, Phase, State, Step
 from firstclick.core.metrics import ProcessMetrics, left
-from firstclick.core.processes import Command, ProcessId, Running, end
+from firstclick.core.processes import ProcessId, end
 from firstclick.core.settings import Settings
 from firstclick.deploy.embedded import Deployer
-from firstclick.operate.liveness import STABLE_SECONDS, SUPERVISOR, is_running
+from firstclick.operate.liveness import SUPERVISOR
+from firstclick.operate.services import Page, Service, Worker
+from firstclick.operate.supervised import Supervised
 from firstclick.servers.certificates import Certificates, generated, given
 from firstclick.servers.given import check_given
 from firstclick.servers.kafka import MESSAGE_BYTES, Kafka
@@ -67,239 +64,8 @@ LOCKED = 3
 _LOCK_SECONDS = 0.5
 """To wait for the home's lock, which who asks whether it is held has for a moment."""
 
-_READY_SECONDS = 30
-_FIRST_DELAY = 0.5
-_LONGEST_DELAY = 30.0
 
 log = logging.getLogger(__name__)
-
-
-class Service(Protocol):
-    """Something that runs as a process of its own."""
-
-    @property
-    def name(self) -> str: ...
-
-    def prepare(self, stopping: threading.Event) -> Command:
-        """See to all that the process needs. Raises FirstClickError."""
-
-    def wait_ready(self, running: Running) -> str:
-        """Wait until it works, and say so to the user. Raises FirstClickError."""
-
-
-@dataclass(frozen=True)
-class Worker:
-    """A module of the package that runs until it is told to stop.
-
-    It connects to PostgreSQL with the application name ``firstclick <module>``.
-    """
-
-    name: str
-    environment: dict[str, str]
-    home: Home
-
-    def prepare(self, stopping: threading.Event) -> Command:
-        return Command(
-            [sys.executable, "-m", self.module],
-            child_environment(self.environment),
-            self.home.path,
-            record=partial(logs.as_record, self.name),
-        )
-
-    def wait_ready(self, running: Running) -> str:
-        log = self.home.logs / f"{self.name}.log"
-        deadline = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < deadline:
-            if running.process.poll() is not None:
-                reason = self._reason(running)
-                raise ServerError(
-                    f"the {self.title} ended at once: {reason}; see {log}"
-                )
-            if self._is_ready():
-                return self._ready_text
-            time.sleep(0.05)
-        raise ServerError(
-            f"the {self.title} was not ready within {_READY_SECONDS} s: see {log}"
-        )
-
-    @staticmethod
-    def _reason(running: Running) -> str:
-        last = running.last_words()[-1:]
-        said = logs.parsed(last[0]) if last else None
-        return said.event if said is not None else running.unsaid_reason()
-
-    @property
-    def module(self) -> str:
-        return f"firstclick.workers.{self.name}"
-
-    @property
-    def title(self) -> str:
-        return self.name
-
-    @property
-    def _ready_text(self) -> str:
-        return self.title.capitalize()
-
-    def _is_ready(self) -> bool:
-        """Whether it has connected to PostgreSQL."""
-        try:
-            with connect(self.environment["DATABASE_URL"]) as connection:
-                found = connection.execute(
-                    "select from pg_stat_activity"
-                    " where application_name = %s and datname = current_database()"
-                    # Anyone may call themselves so
-                    " and usename = current_user",
-                    [f"firstclick {self.name}"],
-                ).fetchone()
-        except psycopg.OperationalError:
-            return False
-        return found is not None
-
-
-@dataclass(frozen=True)
-class Page(Worker):
-    """The live page, which is ready when it answers."""
-
-    host: str
-    port: int
-    token: str | None
-    """What a browser must show, where others than this machine's may ask."""
-
-    @property
-    def module(self) -> str:
-        return "firstclick.dashboard.server"
-
-    @property
-    def title(self) -> str:
-        return "live page"
-
-    @property
-    def url(self) -> str:
-        """Its address, token included."""
-        return self._base + (f"/?token={self.token}" if self.token else "/")
-
-    @property
-    def _ready_text(self) -> str:
-        # Not its address with the token, which is for the user and no log
-        return f"Live page on {self._base}"
-
-    @property
-    def _base(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
-    def _is_ready(self) -> bool:
-        return is_running(self._base)
-
-
-class Supervised(threading.Thread):
-    """A thread that keeps one service running, and lives as long as its process.
-
-    It must: the process gets its stop signal when the thread that started it ends.
-    ``started`` resolves to what to tell the user, or to the error, of the first start.
-    """
-
-    def __init__(
-        self, service: Service, home: Home, changed: Callable[[str, Child], None]
-    ) -> None:
-        super().__init__(name=service.name, daemon=True)
-        self.started: Future[str] = Future()
-        self._service = service
-        self._home = home
-        self._changed = changed
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._running: Running | None = None
-        self._restarts = self._in_a_row = 0
-        self._reason: str | None = None
-        self._child: Child | None = None
-
-    def run(self) -> None:
-        self._keep_running()
-        if not self.started.done():
-            self.started.set_exception(ServerError(f"{self.name} was stopped"))
-
-    def _keep_running(self) -> None:
-        delay = _FIRST_DELAY
-        while not self._stopping.is_set():
-            start = time.monotonic()
-            try:
-                reason = self._run_once()
-            except Exception as error:
-                if not isinstance(error, FirstClickError):
-                    log.exception("%s", self.name)
-                reason = str(error)
-                if not self.started.done():
-                    self.started.set_exception(error)
-                    return
-            if self._stopping.is_set():
-                return
-            if time.monotonic() - start > STABLE_SECONDS:
-                delay, self._in_a_row = _FIRST_DELAY, 0
-            self._reason = reason
-            self._change(running=False, reason=reason)
-            log.warning(
-                "%s: %s; starts again in %.1f s",
-                *(self.name, reason, delay),
-                extra={"service": self.name, "pause_seconds": delay},
-            )
-            self._stopping.wait(delay)
-            delay = min(2 * delay, _LONGEST_DELAY)
-            self._restarts += 1
-            self._in_a_row += 1
-
-    def _change(self, **changes: Any) -> None:
-        if self._child is not None:
-            self._child = msgspec.structs.replace(self._child, **changes)
-            self._changed(self.name, self._child)
-
-    def _run_once(self) -> str:
-        command = self._service.prepare(self._stopping)
-        with self._lock:
-            if self._stopping.is_set():
-                raise ServerError(f"{self.name} was stopped before it began")
-            running = Running.start(self.name, command, self._home.logs)
-            self._running = running
-        process = running.id
-        self._child = Child(
-            process,
-            restarts=self._restarts,
-            in_a_row=self._in_a_row,
-            began=time.monotonic(),
-            reason=self._reason,
-        )
-        self._change()
-        try:
-            text = self._service.wait_ready(running)
-            log.info(
-                "%s (pid %d)",
-                *(text, process.pid),
-                extra={"service": self.name, "pid": process.pid},
-            )
-            if not self.started.done():
-                self.started.set_result(text)
-            code = running.process.wait()
-        finally:
-            running.stop()
-            self._change(running=False)
-        if code < 0:
-            return f"ended by {signal.Signals(-code).name}"
-        return f"ended with status {code}"
-
-    def signal(self) -> None:
-        """Ask the process to stop; it won't be started again."""
-        self._stopping.set()
-        with self._lock:
-            if self._running is not None:
-                self._running.signal()
-
-    def stop(self) -> None:
-        """Stop the process, within its patience."""
-        self.signal()
-        if self._running is not None:
-            self._running.stop()
-        if self.ident is not None:
-            self.join(10)
 
 
 class Supervisor:
