@@ -1,6 +1,5 @@
 """The command line of the benchmark."""
 
-import signal
 import sys
 from enum import StrEnum, auto
 from pathlib import Path
@@ -17,6 +16,7 @@ from benchmarks.latency import latency
 from benchmarks.report import save, show
 from benchmarks.throughput import throughput
 from firstclick.core.errors import FirstClickError
+from firstclick.core.signals import exit_at_sigterm
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -47,7 +47,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure throughput, latency and cost, each on a stack of its own."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_at_sigterm()
     console = Console(highlight=False)
     wanted = set(sections or Name)
     done: list[Section] = []

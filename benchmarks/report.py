@@ -1,7 +1,5 @@
 """Findings as a table, as JSON and as a picture."""
 
-import signal
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +10,7 @@ from rich.table import Table
 
 from benchmarks.findings import Section
 from firstclick.core.errors import FirstClickError, HomeError
+from firstclick.core.signals import exit_at_sigterm
 
 Say = Callable[[str], None]
 
@@ -21,7 +20,7 @@ def judged(name: str, measure: Callable[[Say], Section], output: Path) -> NoRetu
 
     So it is after an error, of which there is one line.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_at_sigterm()
     console = Console(highlight=False)
 
     def say(text: str) -> None:

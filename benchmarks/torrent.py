@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count, cycle, islice
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from benchmarks.shop_events import messages
+from firstclick.core.cluster import Cluster
 
 _TEMPLATES = 100_000
 _RATE = 2_000.0
@@ -52,15 +53,11 @@ def send(servers: str, rate: float, seconds: float) -> int:
         if error is not None:
             failures.append(error)
 
-    producer = Producer(
+    producer = Cluster(servers).producer(
         {
-            "bootstrap.servers": servers,
-            "enable.idempotence": True,
-            "compression.type": "lz4",
             "linger.ms": 20,
             "batch.num.messages": 50_000,
             "queue.buffering.max.messages": 200_000,
-            "partitioner": "murmur2_random",
             "delivery.timeout.ms": 300_000,
             "delivery.report.only.error": True,
             "on_delivery": note,

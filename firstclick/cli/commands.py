@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shlex
-import signal
 import threading
 from collections.abc import Iterator
 from enum import StrEnum
@@ -20,6 +19,7 @@ from firstclick.core.errors import FirstClickError, SettingsError
 from firstclick.core.home import Step
 from firstclick.core.pipeline import find, located, running
 from firstclick.core.settings import Settings
+from firstclick.core.signals import on_signals
 
 if TYPE_CHECKING:
     pass
@@ -46,19 +46,14 @@ def _signals(interrupt: bool) -> Iterator[threading.Event]:
     """SIGINT and SIGTERM as an event and, with ``interrupt``, KeyboardInterrupt."""
     stop = threading.Event()
 
-    def handle(number: int, frame: object) -> None:
+    def handle() -> None:
         if not stop.is_set():
             stop.set()
             if interrupt:
                 raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with on_signals(handle):
         yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @app.command()
@@ -124,6 +119,7 @@ def status(
 ) -> int:
     """Show what runs, offsets, lag and freshness; exit 0 if healthy, else 1."""
     from firstclick.operate import status as health
+    from firstclick.operate.status_view import show
 
     settings = Settings.load()
     if settings.target == "embedded":
@@ -133,7 +129,7 @@ def status(
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        health.show(found, Console(highlight=False))
+        show(found, Console(highlight=False))
     return 0 if found.healthy else 1
 
 
@@ -356,20 +352,20 @@ def expire(
 ) -> None:
     """Delete the events that are no longer kept, and all that came of them."""
     from firstclick.core.logging import configure
-    from firstclick.core.waiting import Stop, Stopped
+    from firstclick.core.waiting import Stopped, stoppable
     from firstclick.workers.expire import expire as keep_expiring
     from firstclick.workers.expire import expire_once
 
     seconds = None if every is None else _seconds(every)
-    place = located(Settings.load())
+    pipeline = located(Settings.load())
     if dry_run:
-        _say(f"To be deleted: {expire_once(place, dry_run=True)}")
+        _say(f"To be deleted: {expire_once(pipeline, dry_run=True)}")
     elif seconds is None:
-        _say(f"Deleted {expire_once(place)}")
+        _say(f"Deleted {expire_once(pipeline)}")
     else:
         log = configure("expire")
-        with contextlib.suppress(Stopped):
-            keep_expiring(place, Stop(), log, seconds)
+        with contextlib.suppress(Stopped), stoppable() as stop:
+            keep_expiring(pipeline, stop, log, seconds)
 
 
 @app.command()

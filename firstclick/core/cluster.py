@@ -1,14 +1,30 @@
 """A Kafka cluster, and what its clients need to be let in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
+
+PRODUCER: Mapping[str, Any] = {
+    # Kafka numbers the producer's messages, so that a batch that is sent again is
+    # neither doubled nor out of order
+    "enable.idempotence": True,
+    # Idempotence needs it: a leader may die with what it alone has acknowledged
+    "acks": "all",
+    # As Kafka's Java clients do. librdkafka's default would send a key to another
+    # partition than they, where its messages are out of order and never compacted
+    "partitioner": "murmur2_random",
+    # JSON compresses well, and lz4 costs little CPU
+    "compression.type": "lz4",
+    # Callbacks report errors; librdkafka would write them to stderr as well
+    "log_level": 0,
+}
+"""What every producer of this project's has in common."""
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -63,6 +79,13 @@ class Cluster:
             config |= _pem("ssl.certificate", security.certificate)
             config |= _pem("ssl.key", security.key)
         return config
+
+    def producer(self, settings: Mapping[str, Any] | None = None) -> Producer:
+        """Make a producer with `PRODUCER` and ``settings``, librdkafka's, which win.
+
+        Raises KafkaException where they can't be used.
+        """
+        return Producer({**self.client(), **PRODUCER, **(settings or {})})
 
     def environment(self) -> dict[str, str]:
         """The variables from which another process makes the same."""

@@ -2,15 +2,14 @@
 
 import logging
 import select
-import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from firstclick.core.failure import FailureFile
+from firstclick.core.signals import on_signals
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between attempts; doubled from one to the next."""
@@ -21,34 +20,33 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Whether SIGTERM or SIGINT came; a wait for it ends at once when it does."""
+    """Whether the end was requested; a wait for it ends at once when it is.
+
+    `stoppable` makes one that SIGTERM and SIGINT request.
+    """
 
     def __init__(self) -> None:
         self.requested = False
         self._signalled, self._signal = socket.socketpair()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def request(self) -> None:
+        """Ask for the end. May be called from a signal handler, and again."""
         if not self.requested:
             self.requested = True
             self._signal.send(b"\0")
 
     def wait(self, seconds: float) -> None:
-        """Wait so long. Raises Stopped when a signal came, now or before."""
+        """Wait so long. Raises Stopped when the end is requested, now or before."""
         if select.select([self._signalled], [], [], seconds)[0]:
             raise Stopped
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """A Stop for as long as the block runs; the signals are as before after that."""
-    handlers = [(n, signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGINT)]
-    try:
-        yield Stop()
-    finally:
-        for number, handler in handlers:
-            signal.signal(number, handler)
+    """A Stop that SIGTERM and SIGINT request while the block runs."""
+    stop = Stop()
+    with on_signals(stop.request):
+        yield stop
 
 
 class Backoff:

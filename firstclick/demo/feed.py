@@ -18,6 +18,7 @@ from firstclick.core.errors import FirstClickError
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.processes import Command
 from firstclick.core.settings import Settings
+from firstclick.core.signals import on_signals
 from firstclick_generator import Progress, generate
 
 _STOP_SECONDS = 15
@@ -105,12 +106,10 @@ class Feed:
 
 def main(rate: str, duration: str, backfill_hours: str) -> int:
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     settings = Settings.load()
     kafka = settings.kafka
     assert kafka is not None
-    with contextlib.suppress(BrokenPipeError):
+    with on_signals(stop.set), contextlib.suppress(BrokenPipeError):
         try:
             progress = generate(
                 kafka.servers,

@@ -18,6 +18,7 @@ from firstclick.core.home import Step
 from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.processes import end
 from firstclick.core.settings import Settings
+from firstclick.core.signals import on_signals
 from firstclick.demo.answers import Answers
 from firstclick.demo.display import Display, display
 from firstclick.demo.feed import Feed
@@ -88,22 +89,19 @@ class Signals:
         finally:
             self._interrupts = False
 
-    def _handle(self, number: int, frame: object) -> None:
+    def _handle(self) -> None:
         if not self.came:
             self.came = True
             if self._interrupts:
                 raise KeyboardInterrupt
 
     def __enter__(self) -> "Signals":
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        self._previous = {
-            number: signal.signal(number, self._handle) for number in numbers
-        }
+        self._handled = on_signals(self._handle, signal.SIGHUP)
+        self._handled.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._handled.__exit__(None, None, None)
 
 
 class Demo:

@@ -32,6 +32,7 @@ from firstclick.core.home import Child, Home, Phase, State, Step
 from firstclick.core.metrics import ProcessMetrics, left
 from firstclick.core.processes import ProcessId, end
 from firstclick.core.settings import Settings
+from firstclick.core.signals import on_signals
 from firstclick.deploy.embedded import Deployer
 from firstclick.operate.liveness import SUPERVISOR
 from firstclick.operate.services import Page, Service, Worker
@@ -402,8 +403,7 @@ def main() -> int:
             return LOCKED
         logs.log_into(home.logs / "supervisor.log", "supervisor")
         supervisor = Supervisor(home, settings, arguments.servers_only)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: supervisor.stop_soon())
+        held.enter_context(on_signals(supervisor.stop_soon, signal.SIGHUP))
         try:
             with supervisor:
                 supervisor.run()

@@ -64,6 +64,30 @@ class Verification(msgspec.Struct, frozen=True):
         return next((finding for finding in findings if finding.differing), None)
 
 
+def differing_rows(
+    expected: Iterable[Row], stored: Iterable[Row]
+) -> tuple[list[Row], list[Row]]:
+    """Return the rows that are missing and those that are not expected, sorted.
+
+    Rows are equal exactly; one that is there twice must be expected twice.
+    """
+    wanted, given = Counter(expected), Counter(stored)
+    if wanted == given:
+        return [], []
+    missing = sorted((wanted - given).elements(), key=repr)
+    return missing, sorted((given - wanted).elements(), key=repr)
+
+
+def in_words(value: Any, longest: int) -> str:
+    """Return a value for people: a time in UTC, a long text cut off."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    text = "null" if value is None else str(value)
+    if len(text) > longest:
+        return f"{text[:longest]}… ({len(text)} characters)"
+    return text
+
+
 def compare(
     relation: str,
     columns: Sequence[str],
@@ -71,12 +95,11 @@ def compare(
     stored: Iterable[Row],
 ) -> Finding:
     """Compare rows exactly, in no order."""
-    wanted, given = Counter(expected), Counter(stored)
-    missing = sorted((wanted - given).elements(), key=repr)
-    surplus = sorted((given - wanted).elements(), key=repr)
+    wanted, given = list(expected), list(stored)
+    missing, surplus = differing_rows(wanted, given)
     return Finding(
         relation,
-        max(wanted.total(), given.total()),
+        max(len(wanted), len(given)),
         max(len(missing), len(surplus)),
         [
             Example(side, dict(zip(columns, row, strict=True)))
@@ -97,12 +120,6 @@ def in_utc(row: Row) -> Row:
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    return " ".join(f"{name}={_text(value)}" for name, value in row.items())
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    text = "null" if value is None else str(value)
-    cut = len(text) > _SHOWN_CHARACTERS
-    return text[:_SHOWN_CHARACTERS] + "…" if cut else text
+    return " ".join(
+        f"{name}={in_words(value, _SHOWN_CHARACTERS)}" for name, value in row.items()
+    )

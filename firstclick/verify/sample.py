@@ -1,7 +1,6 @@
 """A sample of messages, and what became of them, against the oracle."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import localcontext
 from typing import Any, LiteralString
@@ -11,6 +10,7 @@ from psycopg import sql
 
 from firstclick import oracle
 from firstclick.core.durations import seconds_of
+from firstclick.core.engines import Engine
 from firstclick.oracle.relations import EXACT, INSIGHTS, by_minute, checkout, shown
 from firstclick.verify.findings import Finding, Row, compare, in_utc
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
@@ -55,82 +55,6 @@ _REFERENCE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """How an engine is read."""
-
-    begin: LiteralString | None
-    """Begins a transaction whose queries all see one moment; None where recompute's
-    own is taken."""
-    now: LiteralString
-    """That moment."""
-    messages: LiteralString
-    """The latest message of each key as it came, tombstones left out; where the source
-    holds all that ever came, of those that are younger than events are kept."""
-    first: LiteralString | None = None
-    """Asked first where a transaction is of those schemas alone that its first query
-    reads."""
-    sources_suffix: str = ""
-    """What follows the pipeline's schema in the name of that of sources and reference
-    data."""
-    same_user: LiteralString = "clicks.user_id = wanted.user_id"
-    """Whether two rows are one user's, in the form that an index serves."""
-
-
-ENGINES = {
-    "embedded": Engine(
-        begin=None,
-        now="select now()",
-        messages="select * from {raw}",
-        same_user="hashtextextended(clicks.user_id, 0)"
-        " = hashtextextended(wanted.user_id, 0) and clicks.user_id = wanted.user_id",
-    ),
-    "materialize": Engine(
-        begin="begin",
-        now="select to_timestamp(mz_now()::text::numeric / 1000)",
-        messages="""
-            select event_key, data as payload,
-                kafka_time, kafka_partition, kafka_offset::bigint as kafka_offset
-            from {raw}
-        """,
-        first="""
-            select count(*) from {schema}.pipeline_engine
-            where exists (select from {sources}.users)
-        """,
-        sources_suffix="_sources",
-    ),
-    "risingwave": Engine(
-        begin="begin read only",
-        now="select now()",
-        messages="""
-            select event_key, payload, kafka_time,
-                kafka_partition::integer as kafka_partition, kafka_offset
-            from (
-                select event_key, payload, kafka_time, kafka_partition,
-                    kafka_offset::bigint as kafka_offset,
-                    row_number() over (
-                        partition by event_key, case
-                            when event_key is null
-                                then kafka_partition || '/' || kafka_offset
-                        end
-                        order by kafka_time desc, kafka_partition::integer desc,
-                            kafka_offset::bigint desc
-                    ) as recency
-                from {raw}
-                where kafka_time > now() - {retention}::interval
-            ) as ranked
-            where recency = 1 and payload is not null
-        """,
-        sources_suffix="_sources",
-    ),
-}
-
-
-def sources_of(schema: str, engine: Engine) -> str:
-    """The schema of sources and reference data, which a deployment leaves alone."""
-    return schema.removesuffix("_dbt_deploy") + engine.sources_suffix
-
-
 def live_messages(engine: Engine, raw: sql.Identifier) -> sql.Composed:
     """A query of what the source ``raw`` holds of a topic, as ``Engine.messages``."""
     return sql.SQL(engine.messages).format(
@@ -155,7 +79,7 @@ class Sample:
     ) -> None:
         self._connection = connection
         self._schema = schema
-        self._sources = sources_of(schema, engine)
+        self._sources = engine.sources_of(schema)
         self._engine = engine
         self._size = size
         self._seed = seed

@@ -11,12 +11,13 @@ import psycopg
 from psycopg import sql
 
 from firstclick.core.database import connect
+from firstclick.core.engines import ENGINES, Engine
 from firstclick.core.errors import ServerError
 from firstclick.core.pipeline import running
 from firstclick.core.settings import Settings
 from firstclick.verify.findings import Finding, Verification, in_utc
 from firstclick.verify.recompute import Model, recompute, snapshot
-from firstclick.verify.sample import ENGINES, Engine, Sample, sources_of
+from firstclick.verify.sample import Sample
 from firstclick.verify.triggers import trigger_problems
 
 OnFinding = Callable[[Finding], None]
@@ -82,7 +83,7 @@ def _moment(
     database_url: str, schema: str, target: str
 ) -> Iterator[tuple[psycopg.Connection[Any], list[Model] | None]]:
     engine = ENGINES[target]
-    if engine.begin is None:
+    if engine.name == "embedded":
         with snapshot(database_url, schema) as (connection, models):
             yield connection, models
         return
@@ -91,7 +92,7 @@ def _moment(
         if engine.first is not None:
             names = {
                 "schema": sql.Identifier(schema),
-                "sources": sql.Identifier(sources_of(schema, engine)),
+                "sources": sql.Identifier(engine.sources_of(schema)),
             }
             connection.execute(sql.SQL(engine.first).format(**names))
         yield connection, None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from firstclick.core.cluster import Complaints
 from firstclick.core.pipeline import Pipeline
@@ -43,23 +43,21 @@ class Topic:
         self.ends: dict[int, int] = {}
         """The offset after the last message that Kafka acknowledged, by partition."""
         self._complaints = Complaints()
-        self._producer = Producer(
+        self._producer = pipeline.kafka.producer(
             {
-                **pipeline.kafka.client(),
                 "client.id": "firstclick",
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                # Kafka's own: a tombstone belongs to its message's partition
-                "partitioner": "murmur2_random",
+                # A round is complete when it is handed over: nothing more will come
                 "linger.ms": 1,
+                # Above the topics' own limit, so that Kafka's answer names the topic's
                 "message.max.bytes": 16_000_000,
                 "message.timeout.ms": int(1000 * DELIVERY_SECONDS),
+                # How long a topic may be unknown before a message to it fails: 30 s by
+                # default, longer than a message may take
                 "topic.metadata.propagation.max.ms": 5_000,
                 "reconnect.backoff.ms": 100,
+                # 10 s by default; Kafka restarts faster
                 "reconnect.backoff.max.ms": 5_000,
                 "error_cb": self._complain,
-                "log_level": 0,
             }
         )
 

@@ -13,7 +13,7 @@ from firstclick.core.errors import DeploymentError, FirstClickError
 from firstclick.core.logging import configure
 from firstclick.core.pipeline import Pipeline, named
 from firstclick.core.settings import Settings
-from firstclick.core.waiting import Stop, Stopped
+from firstclick.core.waiting import Stop, Stopped, stoppable
 
 
 @contextmanager
@@ -83,7 +83,8 @@ def main(name: str, work: Callable[[Pipeline, Stop, logging.Logger], None]) -> i
     log = configure(name)
     forget_libpq()
     try:
-        work(named(Settings.load()), Stop(), log)
+        with stoppable() as stop:
+            work(named(Settings.load()), stop, log)
     except Stopped:
         pass
     except FirstClickError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from firstclick.core.cluster import Complaints
+from firstclick.core.cluster import PRODUCER, Complaints
 from firstclick.core.errors import ServerError, SettingsError
 
 ANSWER_WITHIN = 10.0
@@ -31,11 +31,8 @@ class Outbox:
         settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             "client.id": "firstclick-generator",
-            "enable.idempotence": True,
-            "acks": "all",
-            "compression.type": "lz4",
+            # Milliseconds to collect a batch worth compressing
             "linger.ms": 20,
-            "partitioner": "murmur2_random",
             "delivery.timeout.ms": int(ACKNOWLEDGED_WITHIN * 1000),
             "delivery.report.only.error": True,
             **config,
@@ -43,7 +40,7 @@ class Outbox:
             "error_cb": self._complaints.note,
         }
         try:
-            self._producer = Producer(settings, logger=logger)
+            self._producer = Producer({**PRODUCER, **settings}, logger=logger)
         except KafkaException as error:
             raise SettingsError(
                 "Settings of a Kafka producer were expected, but "

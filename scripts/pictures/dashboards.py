@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -28,6 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from firstclick.core.cluster import Cluster
 from firstclick.core.errors import FirstClickError
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
@@ -114,7 +114,7 @@ def _send(servers: str, stop: threading.Event, caught_up: threading.Event) -> No
     events = Shop(SEED, users, products).events(
         start - HOURS * 3600, start + 3600, RATE, rate_at=start
     )
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 5})
+    producer = Cluster(servers).producer({"linger.ms": 5})
     for message in deliveries(events, Random(SEED), 0.01):
         wait = message.at / 1000 - time.time()
         if wait > 0:

@@ -1,8 +1,6 @@
 """The command line of conformance."""
 
 import random
-import signal
-import sys
 import time
 from enum import StrEnum
 from typing import Annotated
@@ -18,6 +16,7 @@ from conformance.deployment import deployed
 from conformance.pipeline import PATIENCE
 from firstclick.core.errors import FirstClickError
 from firstclick.core.settings import Settings
+from firstclick.core.signals import exit_at_sigterm
 
 Name = StrEnum("Name", list(CASES))  # type: ignore[misc]
 
@@ -39,7 +38,7 @@ def conformance(
     and KAFKA_BOOTSTRAP_SERVERS name; what is not named is started. Of a server that
     was given nothing is left behind.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_at_sigterm()
     console = Console(highlight=False)
     if seed is None:
         seed = random.randrange(1 << 32)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from conformance.comparison import Difference, Row, compare
+from conformance.comparison import Difference, compare
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.hostile import MINUTE, Statement, hostile, product, user
 from conformance.pipeline import EVENTS, Harness, Send, Snapshot, momentary
 from firstclick import oracle
+from firstclick.verify.findings import Row
 from firstclick.workers.expire import expire_once
 from firstclick_generator import generate
 

@@ -1,12 +1,10 @@
 """Rows that should be there against rows that are."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-Row = tuple[Any, ...]
+from firstclick.verify.findings import Row, differing_rows, in_words
 
 SHOWN_ROWS = 10
 SHOWN_CHARACTERS = 80
@@ -34,7 +32,7 @@ class Difference:
 
     def _shown(self, row: Row) -> str:
         return " ".join(
-            f"{column}={_text(value)}"
+            f"{column}={_in_words(value)}"
             for column, value in zip(self.columns, row, strict=True)
         )
 
@@ -50,15 +48,10 @@ def compare(
     """
     differences = []
     for relation, rows in expected.items():
-        wanted, given = Counter(rows), Counter(found[relation])
-        if wanted != given:
+        missing, unexpected = differing_rows(rows, found[relation])
+        if missing or unexpected:
             differences.append(
-                Difference(
-                    relation,
-                    tuple(columns[relation]),
-                    sorted((wanted - given).elements(), key=repr),
-                    sorted((given - wanted).elements(), key=repr),
-                )
+                Difference(relation, tuple(columns[relation]), missing, unexpected)
             )
     return differences
 
@@ -68,10 +61,6 @@ def report(differences: Iterable[Difference]) -> str:
     return "\n".join(map(str, differences))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    text = repr(value) if isinstance(value, str) else str(value)
-    if len(text) > SHOWN_CHARACTERS:
-        return f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
-    return text
+def _in_words(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str) else value
+    return in_words(shown, SHOWN_CHARACTERS)

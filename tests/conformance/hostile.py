@@ -11,10 +11,10 @@ from random import Random
 from string import hexdigits
 from typing import Any, LiteralString
 
-from conformance.engines import Engine
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.malformed import malformed
 from conformance.pipeline import Send
+from firstclick.core.engines import Engine
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
 
 MINUTE = 60_000

@@ -16,14 +16,14 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
-from conformance.comparison import Difference, Row, compare
-from conformance.engines import ENGINES
+from conformance.comparison import Difference, compare
 from conformance.moments import Moments
 from conformance.topics import TopicReader
 from firstclick import oracle
 from firstclick.core.cluster import describe_topics
+from firstclick.core.engines import ENGINES
 from firstclick.core.pipeline import Pipeline
-from firstclick.verify.sample import ENGINES as LIVE_ENGINES
+from firstclick.verify.findings import Row
 from firstclick.verify.sample import live_messages
 
 EVENTS = ("clicks", "purchases")
@@ -305,7 +305,7 @@ class Harness:
         """The keys of the topic's messages that the engine's source has."""
         raw = sql.Identifier(self._sources, f"raw_{topic}")
         statement = sql.SQL("select event_key from ({messages}) as messages").format(
-            messages=live_messages(LIVE_ENGINES[self.engine.name], raw)
+            messages=live_messages(self.engine, raw)
         )
         return [
             bytes(key)
@@ -431,7 +431,7 @@ class Harness:
 
     @property
     def _sources(self) -> str:
-        return self.stack.schema_name + self.engine.sources_suffix
+        return self.engine.sources_of(self.stack.schema_name)
 
     def _rows_of(self, schema: str, relation: str, columns: Iterable[str]) -> list[Row]:
         query = sql.SQL("select {} from {}").format(
@@ -479,17 +479,8 @@ class Harness:
         return TopicReader(self.stack.kafka, self.stack.topic_prefix + topic)
 
     def _new_producer(self) -> Producer:
-        return Producer(
-            {
-                **self.stack.kafka.client(),
-                "enable.idempotence": True,
-                "acks": "all",
-                # Kafka's own; librdkafka's would scatter empty keys
-                "partitioner": "murmur2_random",
-                "message.max.bytes": 4_000_000,
-                "linger.ms": 2,
-                "log_level": 0,
-            }
+        return self.stack.kafka.producer(
+            {"message.max.bytes": 4_000_000, "linger.ms": 2}
         )
 
     def _publish_last_messages(self) -> set[tuple[str, int, int]]:
@@ -517,8 +508,6 @@ class Harness:
 
     def _moment(self) -> datetime:
         [(now,)] = self._connect().execute(self.engine.now).fetchall()
-        if isinstance(now, int):
-            return _EPOCH + timedelta(milliseconds=now)
         moment: datetime = _in_utc(now)
         return moment
 

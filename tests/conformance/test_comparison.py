@@ -32,7 +32,7 @@ def test_the_report_names_the_missing_and_the_unexpected_rows() -> None:
     assert report(differences).splitlines() == [
         "sums: 2 rows missing, 1 unexpected",
         "  - name='a' sum=1",
-        "  - name=None sum=2026-11-23T18:04:05.123000+00:00",
+        "  - name=null sum=2026-11-23T18:04:05.123000+00:00",
         "  + name='a' sum=1.000001",
     ]
 

@@ -6,9 +6,9 @@ from random import Random
 
 from conformance import Send
 from conformance.cases import in_another_order
-from conformance.engines import ENGINES
 from conformance.hostile import hostile
 from firstclick import oracle
+from firstclick.core.engines import ENGINES
 from firstclick.oracle.verdict import FIELDS, ID_AND_TIME
 
 NOW = datetime.now(UTC)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from firstclick.core.cluster import Cluster
 from firstclick.core.errors import FirstClickError, HomeError
 from firstclick.core.home import Home, State
 from firstclick.core.pipeline import Pipeline, find, running
@@ -48,7 +49,7 @@ def _kill(process: ProcessId) -> None:
 
 def _produce(servers: str, value: bytes) -> None:
     delivered: list[object] = []
-    producer = Producer({"bootstrap.servers": servers, "acks": "all"})
+    producer = Cluster(servers).producer()
     producer.produce(
         "clicks",
         key=b"k",

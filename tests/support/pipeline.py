@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from psycopg.rows import dict_row
 
@@ -34,13 +34,7 @@ class Harness:
             autocommit=True,
             options=f"-c search_path={stack.schema_name}",
         )
-        self.producer = Producer(
-            {
-                **stack.kafka.client(),
-                "acks": "all",
-                "message.max.bytes": 2_000_000,
-            }
-        )
+        self.producer = stack.kafka.producer({"message.max.bytes": 2_000_000})
         self.consumer = Consumer(
             {
                 **stack.kafka.client(),

@@ -22,6 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from psycopg import sql
 
 import topic_changes
+from firstclick.core.cluster import Cluster
 from firstclick.workers.connector.tables import INDEXED_KEY
 
 PATIENCE = 40.0
@@ -280,16 +281,8 @@ class World:
         assert self._producer.flush(PATIENCE) == 0
 
     def _new_producer(self) -> Producer:
-        return Producer(
-            {
-                "bootstrap.servers": self.servers,
-                "enable.idempotence": True,
-                "message.max.bytes": 4_000_000,
-                "linger.ms": 2,
-                # Kafka's own, which the publisher has as well
-                "partitioner": "murmur2_random",
-                "log_level": 0,
-            }
+        return Cluster(self.servers).producer(
+            {"message.max.bytes": 4_000_000, "linger.ms": 2}
         )
 
     def delete_topic(self, topic: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import signal
 import socket
 import sys
 
@@ -11,6 +10,7 @@ from firstclick.core.environment import forget_libpq
 from firstclick.core.errors import FirstClickError, ServerError, SettingsError
 from firstclick.core.logging import configure
 from firstclick.core.settings import Settings
+from firstclick.core.signals import on_signals
 from firstclick.dashboard.definition import DIRECTORY, load_all
 from firstclick.dashboard.server.board import Board
 from firstclick.dashboard.server.connections import (
@@ -30,11 +30,10 @@ def main() -> int:
     """Serve; returns the exit status. The log goes to stderr, an error as its end."""
     log = configure("live")
     forget_libpq()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn has its own while it serves, and raises the signal again in the end
-        signal.signal(number, lambda number, frame: None)
     try:
-        asyncio.run(_serve(Settings.load(), log))
+        # uvicorn has its own handlers while it serves, and raises the signal again
+        with on_signals(lambda: None):
+            asyncio.run(_serve(Settings.load(), log))
     except FirstClickError as error:
         log.error("%s", error)
         return 1
