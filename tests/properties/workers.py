@@ -52,7 +52,7 @@ class Workers:
         stack = self._stack
         with (stack.home / "logs" / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", f"firstclick.{name}"],
+                [sys.executable, "-m", f"firstclick.workers.{name}"],
                 env={
                     **os.environ,
                     "DATABASE_URL": stack.database_url,

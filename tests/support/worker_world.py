@@ -139,7 +139,7 @@ class Worker:
         self._log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", f"firstclick.{name}"],
+                [sys.executable, "-m", f"firstclick.workers.{name}"],
                 env={**os.environ, **environment},
                 stderr=output,
             )
