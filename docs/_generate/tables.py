@@ -48,7 +48,7 @@ def command_line() -> str:
 
 
 def settings() -> str:
-    """Return a row for each environment variable: values, default and meaning."""
+    """Return a row for each environment variable: default, meaning and values."""
     meanings = _docstrings(Settings)
     rows = []
     for name, field in Settings.model_fields.items():
@@ -56,12 +56,11 @@ def settings() -> str:
         rows.append(
             [
                 f"`{field.validation_alias}`",
-                str(field.description),
                 "" if default in (None, "") else f"`{_shown(default)}`",
-                meanings[name],
+                f"{meanings[name]} *Value: {field.description}.*",
             ]
         )
-    return _table(["variable", "value", "default", "meaning"], rows)
+    return _table(["variable", "default", "meaning"], rows)
 
 
 def _shown(default: object) -> str:

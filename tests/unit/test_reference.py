@@ -26,7 +26,9 @@ def page(name: str) -> str:
     return (REFERENCE / f"{name}.md").read_text()
 
 
-@pytest.mark.parametrize("path", REFERENCE.glob("*.md"), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(REFERENCE.glob("*.md")), ids=lambda path: path.stem
+)
 def test_a_row_of_a_table_is_one_line(path: Path) -> None:
     rows = [line for line in path.read_text().splitlines() if line.startswith("|")]
     assert [line for line in rows if not line.endswith("|")] == []
