@@ -13,8 +13,7 @@ import yaml
 from prometheus_client import Metric
 from typer.cli import get_docs_for_click
 
-from docs._generate.messages import ROOT, Message, messages
-from docs._generate.troubles import TROUBLES, Trouble
+from docs._generate.messages import ROOT, messages
 from firstclick.cli.commands import app
 from firstclick.core.home import Child
 from firstclick.core.logging import BURST, KEPT, LARGEST, QUIET_SECONDS
@@ -30,8 +29,20 @@ from firstclick.operate import status as health
 from firstclick.servers.roles import LIMITS, OWNER
 
 _RULES = ROOT / "grafana" / "provisioning" / "alerting" / "firstclick.yaml"
-_FOLDERS = ("insights", "attribution", "health", "staging", "sources", "retention")
-"""The folders of models, those that you query most first."""
+_FOLDERS = ("insights", "attribution", "health", "staging", "sources")
+"""Folders of models, the most queried ones first. All others follow."""
+
+_PARTS = {
+    "firstclick/core": "Home and settings",
+    "firstclick/servers": "Kafka and PostgreSQL",
+    "firstclick/operate": "Starting, status, backup",
+    "firstclick/workers": "Connector and publisher",
+    "firstclick/dashboard": "Live page",
+    "firstclick/deploy": "Deploying models",
+    "firstclick/verify": "Verifying",
+    "generator": "Simulated shop",
+}
+"""The packages that have messages, with a title for each."""
 
 
 def block(text: str) -> None:
@@ -70,7 +81,8 @@ def _shown(default: object) -> str:
 def relations() -> str:
     """Return a table of columns for each relation, by folder of the models."""
     parts = []
-    for folder in _FOLDERS:
+    found = sorted(path.name for path in (ROOT / "models").iterdir())
+    for folder in dict.fromkeys([*_FOLDERS, *found]):
         parts += [f"## {folder.capitalize()}", *_relations(f"models/{folder}")]
     parts += ["## Reference data", *_relations("seeds", "seeds")]
     return "\n\n".join(parts)
@@ -255,37 +267,17 @@ def faults() -> str:
     return _table(heads, rows)
 
 
-def explained(text: str) -> Trouble | None:
-    """The trouble that a message tells, by the longest words that it has."""
-    found = [
-        trouble
-        for troubles in TROUBLES.values()
-        for trouble in troubles
-        if trouble.words in text
-    ]
-    return max(found, key=lambda trouble: len(trouble.words), default=None)
-
-
 def troubles() -> str:
-    """Return a table of messages, causes and remedies for each part of the program."""
-    found: dict[Trouble, list[Message]] = {}
-    for message in messages():
-        trouble = explained(message.text)
-        if trouble is None:
-            raise LookupError(
-                f"docs/_generate/troubles.py explains nothing of {message.text!r} in "
-                f"{message.file}: add why it comes and what to do"
-            )
-        found.setdefault(trouble, []).append(message)
+    """Return a table of messages with causes and remedies for each part of the code."""
+    found = messages()
     parts = []
-    for section, each in TROUBLES.items():
-        rows = []
-        for trouble in each:
-            if trouble not in found:
-                raise LookupError(f"no message has {trouble.words!r} any more")
-            texts = "<br>".join(_code(message.text) for message in found[trouble])
-            rows.append([texts, trouble.cause, trouble.remedy])
-        parts += [f"## {section}", _table(["message", "why", "what to do"], rows)]
+    for folder, title in _PARTS.items():
+        rows = [
+            [_code(message.text), message.cause, message.remedy]
+            for message in found
+            if message.file.startswith(f"{folder}/")
+        ]
+        parts += [f"## {title}", _table(["message", "cause", "remedy"], rows)]
     return "\n\n".join(parts)
 
 

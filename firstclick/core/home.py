@@ -146,6 +146,9 @@ class Home:
                 home.write(Layout(), "home.json")
             elif layout.version != LAYOUT:
                 raise HomeError(
+                    # Cause: Another version of First Click made the home.
+                    # Remedy: Use that version, or back up with it and restore into a
+                    #   new home.
                     f"{path} has layout {layout.version}, expected {LAYOUT}: "
                     "use the version of firstclick that made it, or another home"
                 )
@@ -162,6 +165,9 @@ class Home:
         with self.errors():
             if self.path.is_symlink():
                 raise HomeError(
+                    # Cause: Somebody could point the link elsewhere while the home is
+                    #   in use.
+                    # Remedy: Set `FIRSTCLICK_HOME` to the directory itself.
                     f"{self.path} is a symbolic link, expected a directory: set "
                     "FIRSTCLICK_HOME to where it leads"
                 )
@@ -179,6 +185,10 @@ class Home:
             found = changeable(self.path.parent)
         if found is not None:
             raise HomeError(
+                # Cause: A directory above the home belongs to another user, or others
+                #   can write to it. They could put another home in its place.
+                # Remedy: Choose a home below directories that only root and you can
+                #   change, for example in `/var/lib`. `/tmp` is fine, too.
                 f"{found}, on the way to the home {self.path}, can be changed by other "
                 "users, expected by its owner alone: set FIRSTCLICK_HOME to a "
                 "directory that nobody else can replace"
@@ -187,6 +197,9 @@ class Home:
     def _check_entry(self, entry: Path) -> None:
         if entry.is_symlink():
             raise HomeError(
+                # Cause: Somebody could point the link elsewhere while the home is in
+                #   use.
+                # Remedy: Move what the link leads to into the home.
                 f"{entry} is a symbolic link, expected none in a home: put "
                 "what it leads to in its place, or set FIRSTCLICK_HOME to "
                 "another directory"
@@ -196,6 +209,9 @@ class Home:
             self._check_owner(entry, "see who put it there, and delete it")
         if entry.suffix == ".password" and entry.stat().st_mode & 0o077:
             raise HomeError(
+                # Cause: Other users may know the password or the token.
+                # Remedy: Take the permission away. If they may know it, delete the
+                #   file: First Click generates another one.
                 f"{entry} can be read by others, expected mode 0600: run "
                 f"`chmod 600 {entry}`, or delete it if others may know it"
             )
@@ -209,6 +225,10 @@ class Home:
             )
         if status.st_mode & 0o022:
             raise HomeError(
+                # Cause: Other users could decide which programs run, and where
+                #   passwords are sent.
+                # Remedy: Check that nothing in it is foreign, then take the permission
+                #   away.
                 f"{path} can be written to by others, expected by its owner alone: "
                 f"look at what is in it, then run `chmod go-w {path}`"
             )
@@ -277,6 +297,8 @@ class Home:
             return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
             raise HomeError(
+                # Cause: The file was cut off or edited.
+                # Remedy: Delete it. First Click makes it again.
                 f"{self.path / name} is damaged ({error}): delete it, it is made anew"
             ) from error
 

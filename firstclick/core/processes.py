@@ -206,6 +206,9 @@ class Running:
             )
         except OSError as error:
             raise ServerError(
+                # Cause: A program is missing, or the disk doesn't allow programs
+                #   (`noexec`).
+                # Remedy: Install again, or move the environment to another disk.
                 f"{name} could not be started: {error.strerror}: {error.filename}"
             ) from error
         running = cls(command, process)

@@ -78,6 +78,9 @@ class Backoff:
         self._file.note(one_line(reason))
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         self._log.warning(
+            # Cause: Kafka or PostgreSQL does not answer, or refused something.
+            # Remedy: Nothing, if `works again` follows. Otherwise, look at the server
+            #   that the message names. Nothing is lost meanwhile.
             "%s: %s; trying again in %.1f s",
             *(self._subject, one_line(reason), pause),
             extra={"subject": self._subject, "pause_seconds": pause},

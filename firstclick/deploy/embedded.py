@@ -149,6 +149,12 @@ class Deployer:
                     )
         if self._process.wait() != 0:
             raise DeploymentError(
+                # Cause: dbt can't deploy a model, a macro or a seed. For a seed the
+                #   message names file, line and key, or the stored row that a new check
+                #   refuses.
+                # Remedy: Correct it; `firstclick logs dbt` has dbt's whole output. To
+                #   correct a stored row, run `firstclick up --servers-only --detach`
+                #   and use `firstclick psql`.
                 f"dbt failed: {complaint(output)}; nothing was changed, see "
                 f"{self.home.logs / _LOG}"
             )

@@ -72,6 +72,9 @@ class Models:
         if not found.equal:
             differing = [f.relation for f in found.sampled if f.differing]
             raise DeploymentError(
+                # Cause: Your edit computes something other than the rules.
+                # Remedy: Compare with the relations in the schema that the message
+                #   names. Readers still see the old models.
                 f"the new models differ from what Kafka's messages say, in "
                 f"{', '.join(differing)}; expected them equal: nothing was put in "
                 f"place, see schema {schema}, correct the models and deploy again"
@@ -103,6 +106,8 @@ class Models:
         )
         if done.returncode != 0:
             raise DeploymentError(
+                # Cause: dbt refused the new models. Readers still see the old ones.
+                # Remedy: Correct them, then deploy again.
                 f"dbt {' '.join(arguments[:2])} failed: "
                 f"{complaint(done.stdout.splitlines())}; what is read is as it was: "
                 "correct it and deploy again"

@@ -114,6 +114,9 @@ class RisingWave:
                     topic.send((key, None) for key in ordered[begin : begin + _BATCH])
         except NotDelivered as error:
             raise ServerError(
+                # Cause: Kafka did not accept the tombstones of checkouts that the new
+                #   models don't have.
+                # Remedy: Check Kafka, then deploy again.
                 f"checkouts that are none any more can't be deleted: {error}; then "
                 "deploy again"
             ) from error

@@ -261,6 +261,9 @@ def first_error(said: str) -> str:
 
 def _damaged(file: Path, reason: str) -> HomeError:
     return HomeError(
+        # Cause: The file was cut off or changed, or another program wrote it. First
+        #   Click has changed nothing.
+        # Remedy: Copy the file again from where you kept it, and compare checksums.
         f"{file} is no complete backup: {reason}; expected a file as backup has "
         "written it: copy it once more from where it was kept, or take another one"
     )

@@ -226,6 +226,10 @@ def _look_for_strangers(connection: psycopg.Connection, stack: Pipeline) -> None
     if found:
         others = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise HomeError(
+            # Cause: You created a table, view or function that a restore would drop.
+            #   First Click has changed nothing.
+            # Remedy: Move it (`alter table … set schema …`) or drop it, then restore
+            #   again.
             f"{found[0]}{others} would be lost with {stack.schema_name}, which is to "
             "be replaced, expected the pipeline's own alone: move it to another "
             "schema or drop it, or restore into another home"

@@ -48,6 +48,8 @@ def check_processes(home: Home, state: State, found: Findings) -> None:
     """Add what is wrong with the processes that the supervisor keeps."""
     if home.is_full:
         found.problems.append(
+            # Cause: The disk of the home has less than 16 MB left.
+            # Remedy: Make room. The pipeline continues by itself.
             f"the disk of {home.path} is full, expected room: make some"
         )
     else:
@@ -100,6 +102,10 @@ def _check_failures(home: Home, name: str, found: Findings) -> None:
         seconds = time.monotonic() - failure.since
         if seconds >= _FAILING_SECONDS:
             found.problems.append(
+                # Cause: The worker tries the same thing again and again. Messages wait
+                #   meanwhile.
+                # Remedy: Fix the cause that the message names. The worker continues by
+                #   itself.
                 f"the {name} has failed for {seconds:.0f} s: {failure.subject}: "
                 f"{failure.reason}; see {home.logs}/{name}.log"
             )
@@ -128,6 +134,9 @@ def _check_renewals(home: Home, state: State, found: Findings) -> None:
             break
         time.sleep(_POLL_SECONDS)
     found.problems += [
+        # Cause: A signal stopped the process, or its disk or processor hangs.
+        # Remedy: Run `kill -CONT` with its process id, look at the machine, or restart
+        #   the pipeline.
         f"the {name} stands still: it left its metrics {abs(age):.0f} s ago, expected "
         f"a second; see {home.logs}/{name}.log"
         for name, _, _, age in old

@@ -77,6 +77,8 @@ def _await(pipeline: Pipeline, topic: str) -> None:
     while _is_stopped(pipeline, topic):
         if time.monotonic() > deadline:
             raise ServerError(
+                # Cause: More messages without a key have come.
+                # Remedy: Find out who sends them. A compacted topic refuses them.
                 f"the source of {topic} is still stopped {HEALED_SECONDS:.0f} s after "
                 "the message that heals it: more messages without a key may have come; "
                 "find who sends them, and repair again"

@@ -68,6 +68,9 @@ class Worker:
                 return self._ready_text
             time.sleep(0.05)
         raise ServerError(
+            # Cause: The worker can't connect, or the machine is very busy.
+            # Remedy: Look at its log with `firstclick logs`, and start again when the
+            #   machine is less busy.
             f"the {self.title} was not ready within {_READY_SECONDS} s: see {log}"
         )
 

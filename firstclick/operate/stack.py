@@ -231,6 +231,8 @@ def _wait_for_other(home: Home) -> State:
             return state
         time.sleep(_POLL)
     raise HomeError(
+        # Cause: A supervisor that is about to end still holds the home.
+        # Remedy: Wait. If it doesn't end, run `firstclick down`.
         f"{home.path} is held by another firstclick that is not starting: wait for "
         "it, or run `firstclick down`"
     )

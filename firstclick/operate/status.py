@@ -164,6 +164,10 @@ def engine_status(settings: Settings, pipeline: Pipeline) -> Status:
     try:
         stopped = stopped_topics(pipeline) if pipeline.target == "materialize" else []
         found.problems += [
+            # Cause: A message without a key stops a source of Materialize. Kafka keeps
+            #   new messages meanwhile.
+            # Remedy: Run `firstclick repair`. See [Deploy to
+            #   Materialize](../how-to/deploy-to-materialize.md).
             f"{topic}: a message without a key has stopped it, and all that is derived "
             "from it: run `firstclick repair`"
             for topic in stopped
@@ -192,6 +196,9 @@ def _ask_kafka(cluster: Cluster, prefix: str, found: Status) -> Positions:
     try:
         topics = client.list_topics(timeout=_TIMEOUT).topics
         found.problems += [
+            # Cause: Somebody deleted it, or `KAFKA_BOOTSTRAP_SERVERS` or
+            #   `FIRSTCLICK_TOPIC_PREFIX` have other values than before.
+            # Remedy: `firstclick down` and `firstclick up` create it.
             f"the topic {name} is not there, expected it: create it, as `firstclick "
             "down` and `firstclick up` do"
             for name in [prefix + topic for topic in (*TOPICS, "checkouts")]
@@ -266,6 +273,9 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
             look = _look(connection, schema)
             _judge(connection, schema, look, found, watermarks)
             found.problems += [
+                # Cause: Somebody disabled, dropped or changed a trigger that keeps the
+                #   models up to date.
+                # Remedy: Run `dbt run`. See [Repair rows](../how-to/repair-rows.md).
                 f"{problem}, so rows may be wrong: run `dbt run`, which computes them "
                 "anew"
                 for problem in trigger_problems(connection, schema)
@@ -335,6 +345,10 @@ def _judge(
     )
     if behind and not reads:
         found.problems.append(
+            # Cause: The connector can't read a batch of messages, or waits for a
+            #   transaction that holds the lock of the pipeline's writers.
+            # Remedy: `firstclick logs connector` names the batch or the session. See
+            #   [Data is not fresh](../how-to/runbook.md#data-is-not-fresh).
             f"the connector reads nothing, but is {behind} behind: {log}"
         )
     elif behind:
@@ -350,6 +364,9 @@ def _judge(
     ]
     if look.oldest_change is not None and not publishes:
         found.problems.append(
+            # Cause: Kafka refuses the publisher's messages, or it waits for another
+            #   publisher to end.
+            # Remedy: Look at `firstclick logs publisher`.
             "the publisher publishes nothing, but checkouts have changed: see "
             f"{found.home}/logs/publisher.log"
         )

@@ -71,6 +71,9 @@ class Supervised(threading.Thread):
             self._reason = reason
             self._change(running=False, reason=reason)
             log.warning(
+                # Cause: The process ended by itself, or somebody killed it.
+                # Remedy: Nothing, if it keeps running. Otherwise, its own log says why
+                #   it ends.
                 "%s: %s; starts again in %.1f s",
                 *(self.name, reason, delay),
                 extra={"service": self.name, "pause_seconds": delay},

@@ -109,6 +109,9 @@ class Supervisor:
         except FirstClickError as error:
             if self.home.is_full or "No space left on device" in str(error):
                 raise HomeError(
+                    # Cause: The disk of the home has no room left.
+                    # Remedy: Make room. Kafka has kept all messages that it
+                    #   acknowledged.
                     f"the disk of {self.home.path} is full, make room and start "
                     f"again: {error}"
                 ) from error

@@ -63,6 +63,9 @@ def given(certificate: Path, key: Path, authority: Path) -> Certificates:
             found = changeable(file)
             if found is not None:
                 raise SettingsError(
+                    # Cause: Another user could replace the certificate or its key.
+                    # Remedy: Keep the files below directories that only root and you
+                    #   can change.
                     f"{found}, on the way to {file}, can be changed by other users, "
                     "expected by its owner alone: keep what FIRSTCLICK_TLS_CERTIFICATE"
                     ", FIRSTCLICK_TLS_KEY and FIRSTCLICK_TLS_CA name where nobody else "
@@ -79,6 +82,8 @@ def given(certificate: Path, key: Path, authority: Path) -> Certificates:
         ) from error
     except (ValueError, TypeError) as error:
         raise SettingsError(
+            # Cause: One of the files has another format, or the key has a passphrase.
+            # Remedy: Convert the file with `openssl x509` or `openssl pkey`.
             f"the files of FIRSTCLICK_TLS_CERTIFICATE, FIRSTCLICK_TLS_KEY and "
             f"FIRSTCLICK_TLS_CA are not what was expected ({error}): give a "
             "certificate, its key without a passphrase, and the authority's "
@@ -91,6 +96,10 @@ def given(certificate: Path, key: Path, authority: Path) -> Certificates:
         )
     if ADDRESS not in _addresses(loaded):
         raise SettingsError(
+            # Cause: Clients connect to 127.0.0.1 and compare the certificate with that
+            #   address.
+            # Remedy: Have a certificate signed with `IP:127.0.0.1` as an alternative
+            #   name, or unset the three variables.
             f"{certificate} is not for {ADDRESS}, where the own servers listen: give "
             "one that names it among its alternative names"
         )

@@ -68,12 +68,18 @@ def check_given(url: str, schema: str) -> str:
         )
     if found.encoding != "UTF8":
         raise ServerError(
+            # Cause: Another encoding can't store every character, so PostgreSQL would
+            #   refuse well-formed events.
+            # Remedy: Create another database with the statement in the message, and set
+            #   `DATABASE_URL` to it. You can't change the encoding of an existing one.
             f"the database {found.name} is encoded in {found.encoding}, expected UTF8, "
             "as events hold any character: create another one with `create database "
             "… encoding 'UTF8' template template0`, and set DATABASE_URL to it"
         )
     if found.is_standby:
         raise ServerError(
+            # Cause: The address leads to a replica.
+            # Remedy: Set `DATABASE_URL` to the primary.
             "the server of DATABASE_URL is a standby, expected one that can be "
             "written to: set DATABASE_URL to its primary"
         )

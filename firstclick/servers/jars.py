@@ -107,6 +107,9 @@ def _find(jar: str, sha256: str, scratch: Path) -> bytes:
             file: Path = artifact.resolve()
         except (requests.RequestException, RuntimeError) as error:
             raise ServerError(
+                # Cause: The first start downloads Kafka from Maven's central
+                #   repository.
+                # Remedy: Check your network or proxy, and start again.
                 f"Kafka's {jar} could not be downloaded ({_reason(error)}): see to the "
                 "network (HTTPS_PROXY is heeded), then try again"
             ) from error
@@ -117,6 +120,8 @@ def _find(jar: str, sha256: str, scratch: Path) -> bytes:
         if file.is_relative_to(scratch):
             break
     raise ServerError(
+        # Cause: The downloaded file is not the one that First Click was released with.
+        # Remedy: Don't use it. Ask whoever runs your mirror or proxy.
         f"Kafka's {jar} came with another content than kafka.lock says: "
         "whatever serves Maven's repository here can't be trusted"
     )

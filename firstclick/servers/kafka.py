@@ -144,6 +144,9 @@ class Kafka:
                 self._format(jars, directory)
             elif not (data / "meta.properties").exists():
                 raise HomeError(
+                    # Cause: Somebody moved or deleted a part of Kafka's data.
+                    # Remedy: Restore the directory, or delete it to start without its
+                    #   messages.
                     f"{data} lacks meta.properties, expected Kafka's data: restore "
                     "it, or delete the directory to start without its messages"
                 )
@@ -189,6 +192,9 @@ class Kafka:
         major = current.split(".")[0]
         if came.split(".")[0] != major:
             raise HomeError(
+                # Cause: Another major version of Kafka wrote the data.
+                # Remedy: Back up with the version of First Click that made them, and
+                #   [restore](../how-to/back-up-and-move.md) into a new home.
                 f"{data} was written by Kafka {came}, expected {major}: run "
                 "`firstclick backup` with the version of firstclick that made it, and "
                 "`firstclick restore` into another home"

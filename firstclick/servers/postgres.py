@@ -186,6 +186,8 @@ class Postgres:
                 if "password authentication failed" in str(error):
                     file = self.home.path / "superuser.password"
                     raise ServerError(
+                        # Cause: The file is not the one that the data were made with.
+                        # Remedy: Copy the file from a backup of the home.
                         f"PostgreSQL refuses the password in {file}: restore the file "
                         "that belongs to its data"
                     ) from error
@@ -196,6 +198,8 @@ class Postgres:
                 f"127.0.0.1:{self.port}"
             )
         raise ServerError(
+            # Cause: Recovery after a crash takes long, or the machine is very busy.
+            # Remedy: Look at `firstclick logs postgres`, and start again.
             f"PostgreSQL did not answer on 127.0.0.1:{self.port} for "
             f"{_READY_SECONDS} s: see {self.home.logs / 'postgres.log'}"
         )
@@ -295,6 +299,10 @@ class Postgres:
         blocked = account.unreachable(directory)
         if blocked is not None:
             raise HomeError(
+                # Cause: Root started First Click. PostgreSQL then runs as another user,
+                #   who can't reach this directory.
+                # Remedy: Choose a home below directories that all users may enter, for
+                #   example in `/var/lib`.
                 f"PostgreSQL runs as {account.name}, who may not enter {blocked}: "
                 "set FIRSTCLICK_HOME to a directory below one that all may enter"
             )
@@ -304,6 +312,8 @@ class Postgres:
             os.chown(directory, account.uid, account.gid, follow_symlinks=False)
         elif owner != account.uid:
             raise HomeError(
+                # Cause: An earlier start ran PostgreSQL as another user.
+                # Remedy: Set the variable to the same user as then.
                 f"{directory} belongs to user {owner}, expected {account.name}: set "
                 "FIRSTCLICK_POSTGRES_USER to its owner, or use another home"
             )
@@ -337,11 +347,17 @@ class Postgres:
     def _check_version(self, came: str) -> None:
         if not came:
             raise HomeError(
+                # Cause: Somebody moved or deleted a part of PostgreSQL's data.
+                # Remedy: Restore the directory, or delete it: First Click then reads
+                #   Kafka's messages again.
                 f"{self.data} lacks PG_VERSION, expected PostgreSQL's data: restore "
                 "it, or delete the directory to start with an empty database"
             )
         if came != str(MAJOR):
             raise HomeError(
+                # Cause: Another major version of PostgreSQL wrote the data.
+                # Remedy: Use `pg_upgrade`, or back up with the old version and
+                #   [restore](../how-to/back-up-and-move.md) into a new home.
                 f"{self.data} was written by PostgreSQL {came}, expected {MAJOR}: "
                 "move it over with pg_upgrade, or use another home"
             )
@@ -400,6 +416,10 @@ class Postgres:
             )
         if "SSL is not supported by this build" in text:
             return (
+                # Cause: The bundled PostgreSQL has no TLS, so `FIRSTCLICK_TLS` needs
+                #   another one.
+                # Remedy: Set `FIRSTCLICK_POSTGRES_PROGRAMS`, for example to
+                #   `/usr/lib/postgresql/18/bin`.
                 f"the PostgreSQL in {programs_directory(self.programs)} was built "
                 "without TLS, expected one with it for FIRSTCLICK_TLS: set "
                 "FIRSTCLICK_POSTGRES_PROGRAMS to the directory of such a one, or "
@@ -432,6 +452,9 @@ def client_program(name: str, given: Path | None, url: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise SettingsError(
+            # Cause: The bundled clients were built without TLS.
+            # Remedy: Install PostgreSQL's clients, or set
+            #   `FIRSTCLICK_POSTGRES_PROGRAMS`.
             f"DATABASE_URL asks for TLS, for which there is no {name}: install "
             f"PostgreSQL {MAJOR}'s clients, or set FIRSTCLICK_POSTGRES_PROGRAMS to "
             "where they are"
@@ -455,6 +478,9 @@ def programs_directory(given: Path | None, program: str = "postgres") -> Path:
         found = changeable(given / program)
         if found is not None:
             raise SettingsError(
+                # Cause: Another user could put programs there that you would run.
+                # Remedy: Install PostgreSQL below directories that only root and you
+                #   can change.
                 f"{found}, on the way to FIRSTCLICK_POSTGRES_PROGRAMS, can be changed "
                 "by other users, expected by its owner alone: set it to a directory "
                 "where nobody else can write"

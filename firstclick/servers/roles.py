@@ -133,6 +133,10 @@ def admit(
         except psycopg.errors.InsufficientPrivilege as error:
             if found is None:
                 raise ServerError(
+                    # Cause: The role for dashboards is missing, and only an
+                    #   administrator of the server can create it.
+                    # Remedy: Have the administrator run `create role`, or `alter role …
+                    #   createrole` for your user.
                     f"the role {role} is missing and the owner of DATABASE_URL may not "
                     "create it: create it, or grant the owner createrole"
                 ) from error

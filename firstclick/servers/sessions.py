@@ -91,6 +91,10 @@ class Watch:
         ended = int(found[0]) if found else 0
         if ended:
             self.log.warning(
+                # Cause: A reader has lifted the limits of their session, or a client
+                #   keeps transactions open.
+                # Remedy: Find out who has the role's password. `firstclick psql` shows
+                #   the sessions in `pg_stat_activity`.
                 "ended %d sessions of %s: a transaction lasted longer than %g s",
                 *(ended, self.role, self.longest_seconds),
             )
@@ -106,7 +110,12 @@ class Watch:
         if self.settings != expected or not self._logs_in():
             return False
         self.log.warning(
-            "the password or the settings of %s were changed: set as before", self.role
+            # Cause: A reader changed them, which PostgreSQL can't forbid.
+            # Remedy: Nothing; First Click has set them again. To lock somebody out,
+            #   delete `grafana.password` in the home, run `firstclick up`, and give the
+            #   new password to the others.
+            "the password or the settings of %s were changed: set as before",
+            self.role,
         )
         return True
 

@@ -86,6 +86,9 @@ def create_topics(
                     raise
     except KafkaException as error:
         raise ServerError(
+            # Cause: The cluster does not answer, or your user may not create topics.
+            # Remedy: Start the cluster, or [create the topics
+            #   yourself](../how-to/use-your-own-servers.md#kafka).
             f"the topics can't be made on {cluster.servers}: "
             f"{admin.reason(error)}; see to the cluster, or unset "
             "KAFKA_BOOTSTRAP_SERVERS to use an own one"
@@ -147,6 +150,9 @@ def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
             found.append(
                 TopicProblem(
                     resource.name,
+                    # Cause: Somebody else created the topic.
+                    # Remedy: Change it with `kafka-configs --alter`. Messages without a
+                    #   key that are in it already stay.
                     "is not compacted, so messages without a key get in: set "
                     "cleanup.policy to compact,delete",
                 )
@@ -155,6 +161,9 @@ def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
             found.append(
                 TopicProblem(
                     resource.name,
+                    # Cause: Somebody else created the topic.
+                    # Remedy: Change it with `kafka-configs --alter`. Messages that are
+                    #   in it already keep their times.
                     "has the producers' times, so their clocks decide what is in the "
                     "future: set message.timestamp.type to LogAppendTime",
                 )
@@ -164,6 +173,11 @@ def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
             found.append(
                 TopicProblem(
                     resource.name,
+                    # Cause: Kafka would delete messages before the models do, because
+                    #   `retention` or `attribution_window` is longer now than when the
+                    #   topic was created.
+                    # Remedy: Change it with `kafka-configs --alter`. On a Kafka that it
+                    #   starts, `firstclick up` does that itself.
                     f"keeps messages for {kept / _HOUR_MS:,.0f} hours, so they can't "
                     f"all be read again: set retention.ms to {needed * _HOUR_MS}, by "
                     "the project's retention and attribution_window",

@@ -101,6 +101,8 @@ def snapshot(
                 return
             connection.rollback()
     raise DeploymentError(
+        # Cause: Somebody edited the project and did not deploy it.
+        # Remedy: Run `dbt run`, then verify again.
         f"the models of schema {schema} differ from what the database holds, or dbt "
         "changes them all the time: run `dbt run`, then verify again"
     )

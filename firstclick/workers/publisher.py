@@ -129,6 +129,9 @@ def _publish_all(
             if started >= next_check:
                 if not published.is_complete():
                     log.warning(
+                        # Cause: Somebody created the topic `checkouts` again or ran
+                        #   `firstclick publish --again`, or the topic lost its end.
+                        # Remedy: Nothing. Readers get each checkout once more.
                         "topic %s is not the one that was published to, or lacks some "
                         "of it: publishing all checkouts again",
                         topic.name,

@@ -68,7 +68,12 @@ def _wait_for_turn(
     while connection.execute(ask, [role]).fetchone() != (True,):
         if not said:
             log.warning(
-                "another firstclick %s of %s runs; waiting for it to end", role, schema
+                # Cause: Two workers of a kind would write everything twice, so the
+                #   second one waits.
+                # Remedy: Nothing, or end one of them.
+                "another firstclick %s of %s runs; waiting for it to end",
+                role,
+                schema,
             )
             said = True
         stop.wait(0.5)

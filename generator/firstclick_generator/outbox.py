@@ -110,6 +110,9 @@ class Outbox:
 
     def _loss(self, reason: str) -> ServerError:
         return ServerError(
+            # Cause: Kafka went away while the generator sent events.
+            # Remedy: Check that Kafka runs and has room on its disk. It has kept the
+            #   messages that it acknowledged.
             f"Kafka at {self._bootstrap_servers} was expected to acknowledge every "
             f"message, but {reason}: see whether it runs and has room on its disk"
         )

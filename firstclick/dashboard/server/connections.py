@@ -65,6 +65,10 @@ class Connections:
         self.waits(connection)
         if len(self._open) > self.most:
             self._log.warning(
+                # Cause: Something connects to the live page and sends no request, for
+                #   example a port scan. It keeps out no viewer.
+                # Remedy: Find out who connects with `ss -tn`. A proxy in front of the
+                #   page can refuse them.
                 "%d connections, as many as the page may have: those that have waited "
                 "longest without a request are closed",
                 self.most,
@@ -93,6 +97,10 @@ class Connections:
         ):
             self.turned_away += 1
             self._log.warning(
+                # Cause: The page's process may not open more files. Those who look at
+                #   it already go on; others get a 503 and try again by themselves.
+                # Remedy: Raise the hard limit of open files (`ulimit -Hn`) and start
+                #   again.
                 "%d viewers, as many as the page may have: others are turned away",
                 self._requests.total(),
             )

@@ -149,11 +149,17 @@ class Lane:
     def _failure(self, error: psycopg.Error, seconds: float) -> Failed:
         # RisingWave has no code of its own for it
         if isinstance(error, QueryCanceled) or seconds >= self._limit:
+            # Cause: A panel's query reached its time limit: there is much data, or the
+            #   machine is busy.
+            # Remedy: Choose a shorter time span.
             return TooSlow(f"The query takes longer than {self._limit:g} s.", seconds)
         match error:
             case UndefinedTable():
                 words = "A relation that it reads is missing: deploy the models."
             case InsufficientPrivilege():
+                # Cause: Somebody revoked a privilege, or the panel reads a relation
+                #   that is not for dashboards.
+                # Remedy: `dbt run` grants the privileges again.
                 words = "The dashboards' role may not read a relation that it needs."
             case _:
                 words = f"The database refused the query (SQLSTATE {error.sqlstate})."

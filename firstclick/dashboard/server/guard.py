@@ -97,6 +97,9 @@ class Guard:
             return _no(401, "the cookies can't be read: remove them")
         if self._cookie in cookies and _equal(cookies[self._cookie].value, token):
             return None
+        # Cause: Other machines can reach the page, so it asks for its token.
+        # Remedy: Open the address that `firstclick up` printed. A program sends
+        #   `Authorization: Bearer …`.
         return _no(401, "expected the token: open the address that the start printed")
 
 

@@ -144,6 +144,8 @@ class Carrier:
             try:
                 self._step()
             except Fenced:
+                # Cause: Somebody edited the table, or restored it.
+                # Remedy: Nothing. The connector continues at the offsets in the table.
                 self._log.warning("kafka_offsets was changed by someone else")
                 self._align()
             except PartitionError as error:
@@ -366,6 +368,10 @@ class Carrier:
         if difference.is_another:
             count = self._offsets.set_aside(topic, None, 0)
             self._log.error(
+                # Cause: The topic has another id than the one that the connector read.
+                # Remedy: Nothing. The connector reads the new topic from its beginning.
+                #   The events of the old one stay, until a newer message has the same
+                #   key.
                 "topic %s was deleted and created again, or is another Kafka's: "
                 "reading it from its beginning; the %d messages of the old one are "
                 "kept, as older ones",
@@ -376,6 +382,10 @@ class Carrier:
         for number, offset in difference.lost_from.items():
             count = self._offsets.set_aside(topic, number, offset)
             self._log.error(
+                # Cause: A broker lost the end of its log, usually in a power failure,
+                #   and gives the offsets to other messages.
+                # Remedy: Nothing. The connector reads again from the last message that
+                #   Kafka and the database both have.
                 "%s %d: Kafka lost messages that were read, up to offset %d, and has "
                 "others or none from offset %d on: reading again from there; the %d "
                 "messages that it lost are kept, as older ones",
@@ -424,6 +434,11 @@ class Carrier:
     def _count_lost(self, topic: str, number: int, begin: int, first: int) -> None:
         self._offsets.count_lost(topic, number, first - begin)
         self._log.error(
+            # Cause: The connector was stopped for longer than Kafka keeps messages, or
+            #   somebody deleted records.
+            # Remedy: Have the events sent again, and give the topics a longer
+            #   `retention.ms`. See [Messages are
+            #   lost](../how-to/runbook.md#messages-are-lost).
             "%s %d: offsets %d to %d are gone from Kafka before they were read (its "
             "retention is shorter than this connector was behind, or someone deleted "
             "them): %d messages are counted as lost; going on at %d",
