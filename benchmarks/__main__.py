@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.copying import copy
+from benchmarks.copy_baseline import copy
 from benchmarks.expiring import expiring
 from benchmarks.findings import Section
-from benchmarks.holding import flat_and_questions
+from benchmarks.full_hour import flat_and_questions
 from benchmarks.latency import latency
 from benchmarks.report import save, show
 from benchmarks.throughput import throughput

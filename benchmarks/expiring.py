@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 from psycopg import Connection, Cursor, connect, sql
 
-from benchmarks.copying import batches
+from benchmarks.copy_baseline import batches
 from benchmarks.findings import Section
 from firstclick.core.settings import Settings
 from firstclick.operate import stack
@@ -79,7 +79,7 @@ def expiring(quick: bool, say: Callable[[str], None]) -> Section:
     section = Section("expiring")
     hours, size = (3, 1) if quick else (24, 4)
     home = Path(tempfile.mkdtemp(prefix="firstclick-bench-"))
-    settings = Settings.load().alone(home)
+    settings = Settings.load().isolated(home)
     try:
         with (
             stack.up(settings, servers_only=True) as started,

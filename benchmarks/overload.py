@@ -94,7 +94,7 @@ def overload(seconds: int, say: Say) -> Section:
 
 def _flood(stage: Stage, seconds: int) -> int:
     """Send, from another process; returns how many messages Kafka acknowledged."""
-    module = [sys.executable, "-m", "benchmarks.torrent"]
+    module = [sys.executable, "-m", "benchmarks.load_generator"]
     servers, rate = stage.stack.bootstrap_servers, TIMES * ASKED
     ended = subprocess.run(
         [*module, servers, str(rate), str(seconds)],

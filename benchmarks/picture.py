@@ -11,9 +11,9 @@ matplotlib.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.aging import KEPT
 from benchmarks.findings import percentile
-from benchmarks.holding import TARGET
+from benchmarks.full_hour import TARGET
+from benchmarks.growth import KEPT
 from benchmarks.latency import TARGETS
 
 STYLE: dict[Any, Any] = {

@@ -19,10 +19,10 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.aging import KEPT, Sample, judge, sample
 from benchmarks.clock import HOUR, MINUTE, Clock
 from benchmarks.compressed import shop
 from benchmarks.findings import Section
+from benchmarks.growth import KEPT, Sample, judge, sample
 from benchmarks.insights import Insights
 from benchmarks.report import Say, judged
 from benchmarks.stage import Stage, staged
@@ -89,7 +89,7 @@ def soak(hours: int, minutes: float, rate: float, say: Say) -> Section:
 
 
 def _verify(section: Section, stage: Stage, say: Say) -> None:
-    found = verify(Settings.load().alone(stage.stack.home), sample=SAMPLE, seed=0)
+    found = verify(Settings.load().isolated(stage.stack.home), sample=SAMPLE, seed=0)
     findings = (*(found.recomputed or []), *found.sampled)
     differing = [each for each in findings if each.differing]
     for each in differing:

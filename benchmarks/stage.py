@@ -217,7 +217,7 @@ def staged(
     there is nothing but topics on them. Raises FirstClickError.
     """
     home = Path(tempfile.mkdtemp(prefix="firstclick-bench-"))
-    settings = Settings.load().alone(home).model_copy(update={"expire": expire})
+    settings = Settings.load().isolated(home).model_copy(update={"expire": expire})
     try:
         if prepare is not None:
             with stack.up(settings, servers_only=True) as servers:

@@ -145,10 +145,10 @@ def logs(
     lines: Annotated[int, typer.Option(min=0, help="How many of the last ones.")] = 50,
 ) -> None:
     """Show what the processes have logged, in the order of time (UTC)."""
-    from firstclick.operate.log_viewer import Logbook, choose
+    from firstclick.operate.log_viewer import LogViewer, choose
 
     directory = Settings.load().home / "logs"
-    book = Logbook(directory, choose(directory, worker))
+    book = LogViewer(directory, choose(directory, worker))
     with _signals(interrupt=False) as stop:
         for entry in book.latest(lines):
             print(entry, flush=True)

@@ -148,17 +148,17 @@ class Admin:
     """A client that asks about topics, and can say why it got no answer."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._complaints = Complaints()
+        self._last_error = LastError()
         self.client = AdminClient(
-            cluster.client() | {"error_cb": self._complaints.note, "log_level": 0}
+            cluster.client() | {"error_cb": self._last_error.note, "log_level": 0}
         )
 
     def reason(self, error: KafkaException) -> str:
         self.client.poll(0)
-        return self._complaints.reason(error)
+        return self._last_error.reason(error)
 
 
-class Complaints:
+class LastError:
     """librdkafka's latest one: an error of a request alone seldom says why."""
 
     def __init__(self) -> None:

@@ -40,8 +40,8 @@ class Engine:
     engine has more to do than it can."""
     takes_keyless: bool = True
     """Whether a message without a key becomes a row; if not, it stops the source."""
-    takes_liberties: bool = True
-    """Whether the engine may differ where the specification leaves it the choice."""
+    differs_where_it_may: bool = True
+    """Whether the engine differs where the specification leaves it the choice."""
 
     def sources_of(self, schema: str) -> str:
         """Return the schema of sources and reference data, which a deployment beside
@@ -63,7 +63,7 @@ ENGINES = {
             " and clicks.user_id = wanted.user_id",
             has_progress=True,
             has_microseconds=True,
-            takes_liberties=False,
+            differs_where_it_may=False,
         ),
         Engine(
             "materialize",

@@ -308,7 +308,7 @@ class Settings(BaseSettings):
                     )
         return self
 
-    def alone(self, home: Path) -> Self:
+    def isolated(self, home: Path) -> Self:
         """Return settings for a pipeline in that home, on servers of its own alone.
 
         Where the environment says otherwise, it does not count.

@@ -59,7 +59,7 @@ def choose(logs: Path, name: str | None) -> list[str]:
     return [name]
 
 
-class Logbook:
+class LogViewer:
     """Logs that may be followed: what was read is not read again."""
 
     def __init__(self, logs: Path, processes: Sequence[str]) -> None:

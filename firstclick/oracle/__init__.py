@@ -4,7 +4,7 @@ It shares no code with the models, the connector or the generator, and only uses
 standard library.
 """
 
-from firstclick.oracle.document import is_left_to_engines, json_object
+from firstclick.oracle.document import is_implementation_defined, json_object
 from firstclick.oracle.relations import (
     COLUMNS,
     Checkout,
@@ -14,10 +14,10 @@ from firstclick.oracle.relations import (
     first_click,
     in_json,
     latest,
-    momentary,
     relations,
+    time_dependent,
 )
-from firstclick.oracle.verdict import Click, Message, Purchase, Reference, verdict
+from firstclick.oracle.validation import Click, Message, Purchase, Reference, validate
 
 __all__ = [
     "COLUMNS",
@@ -31,10 +31,10 @@ __all__ = [
     "checkout_messages",
     "first_click",
     "in_json",
-    "is_left_to_engines",
+    "is_implementation_defined",
     "json_object",
     "latest",
-    "momentary",
     "relations",
-    "verdict",
+    "time_dependent",
+    "validate",
 ]

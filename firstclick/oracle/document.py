@@ -41,7 +41,7 @@ def json_object(payload: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def is_left_to_engines(payload: bytes) -> bool:
+def is_implementation_defined(payload: bytes) -> bool:
     """Whether it holds more than every engine does, of which the contract lets one make
     a rejection, or the nearest number: over 15 digits, or nesting deeper than 100."""
     outline = _STRINGS.sub(b"", payload)

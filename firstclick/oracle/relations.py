@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, localcontext
 from typing import Any, NamedTuple
 
-from firstclick.oracle.verdict import Click, Message, Purchase, Reference, verdict
+from firstclick.oracle.validation import Click, Message, Purchase, Reference, validate
 
 WINDOW = timedelta(minutes=10)
 """How long before a purchase a click may be to count as its first click."""
@@ -289,7 +289,7 @@ def earliest_clicks(
         yield click.user_id, click.click_id, click.source, click.click_time
 
 
-def momentary(
+def time_dependent(
     clicks: Iterable[Click],
     checkouts: Iterable[Checkout],
     now: datetime,
@@ -354,7 +354,7 @@ def relations(
     purchases: list[Purchase] = []
     rejected: list[RejectedEvent] = []
     for message in latest(messages):
-        match verdict(message, reference):
+        match validate(message, reference):
             case Click() as click:
                 clicks.append(click)
             case Purchase() as purchase:
@@ -412,7 +412,7 @@ def relations(
             if click is not None
         ],
         "checkouts": list(checkouts),
-        **momentary(clicks, checkouts, now, window),
+        **time_dependent(clicks, checkouts, now, window),
         **minutes,
         "rejections": [(row.topic, row.reason, *row[4:]) for row in rejected],
         "pipeline_health": [

@@ -90,7 +90,7 @@ class Sample:
         purchases = self._messages("purchases")
         reference = self._reference(purchases)
         verdicts = [
-            (message, oracle.verdict(message, reference))
+            (message, oracle.validate(message, reference))
             for message in (*clicks, *purchases)
         ]
         bought = [found for _, found in verdicts if isinstance(found, oracle.Purchase)]
@@ -178,7 +178,7 @@ class Sample:
         return [
             message
             for message in messages
-            if not oracle.is_left_to_engines(message.value or b"")
+            if not oracle.is_implementation_defined(message.value or b"")
             # PostgreSQL can't have it as a relation's key, and rejects it
             and (topic != "purchases" or len(message.key or b"") <= LONGEST_INDEXED_KEY)
         ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from firstclick.core.cluster import Complaints
+from firstclick.core.cluster import LastError
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.waiting import Stop
 
@@ -42,7 +42,7 @@ class Topic:
         self._failure: KafkaError | None = None
         self.ends: dict[int, int] = {}
         """The offset after the last message that Kafka acknowledged, by partition."""
-        self._complaints = Complaints()
+        self._last_error = LastError()
         self._producer = pipeline.kafka.producer(
             {
                 "client.id": "firstclick",
@@ -62,7 +62,7 @@ class Topic:
         )
 
     def _complain(self, error: KafkaError) -> None:
-        self._complaints.note(error)
+        self._last_error.note(error)
         if error.fatal():
             self._failure = error
 
@@ -91,5 +91,5 @@ class Topic:
         while self._producer.flush(0.5):
             self._stop.wait(0)
         if self._failure is not None:
-            reason = self._complaints.reason(self._failure)
+            reason = self._last_error.reason(self._failure)
             raise NotDelivered(self.name, self._failure, reason)

@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from firstclick.core.cluster import PRODUCER, Complaints
+from firstclick.core.cluster import PRODUCER, LastError
 from firstclick.core.errors import ServerError, SettingsError
 
 ANSWER_WITHIN = 10.0
@@ -27,7 +27,7 @@ class Outbox:
     def __init__(self, bootstrap_servers: str, config: ProducerConfig) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._failure: KafkaError | None = None
-        self._complaints = Complaints()
+        self._last_error = LastError()
         settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             "client.id": "firstclick-generator",
@@ -37,7 +37,7 @@ class Outbox:
             "delivery.report.only.error": True,
             **config,
             "on_delivery": self._remember,
-            "error_cb": self._complaints.note,
+            "error_cb": self._last_error.note,
         }
         try:
             self._producer = Producer({**PRODUCER, **settings}, logger=logger)
@@ -58,7 +58,7 @@ class Outbox:
             raise ServerError(
                 f"Kafka was expected to answer at {self._bootstrap_servers} within "
                 f"{ANSWER_WITHIN:.0f} s, but did not "
-                f"({self._complaints.reason(error)}): start it "
+                f"({self._last_error.reason(error)}): start it "
                 "with firstclick up, or correct KAFKA_BOOTSTRAP_SERVERS"
             ) from error
         for topic in topics:

@@ -68,7 +68,7 @@ def main() -> int:
         chromium = need_chromium()
         settings = Settings.load()
         with (
-            stacks.up(settings.alone(settings.home)) as started,
+            stacks.up(settings.isolated(settings.home)) as started,
             feeding(started.pipeline),
         ):
             take(started.pipeline, chromium, directory)

@@ -10,7 +10,7 @@ from random import Random
 from conformance.comparison import Difference, compare
 from conformance.events import after, click, deletion, failed, purchase
 from conformance.hostile import MINUTE, Statement, hostile, product, user
-from conformance.pipeline import EVENTS, Harness, Send, Snapshot, momentary
+from conformance.pipeline import EVENTS, Harness, Send, Snapshot, time_dependent
 from firstclick import oracle
 from firstclick.verify.findings import Row
 from firstclick.workers.expire import expire_once
@@ -84,7 +84,9 @@ def shuffled(pipeline: Harness, seed: int) -> Iterator[Outcome]:
         yield Outcome(f"order {number}", pipeline.differences())
         held = without_kafka(pipeline.snapshot().rows)
         first = first or held
-        lasting = {name: rows for name, rows in first.items() if not momentary(name)}
+        lasting = {
+            name: rows for name, rows in first.items() if not time_dependent(name)
+        }
         yield Outcome(
             f"order {number} against order 0",
             compare(lasting, held, COLUMNS_WITHOUT_KAFKA),
@@ -142,7 +144,7 @@ def hour(pipeline: Harness, seed: int) -> Iterator[Outcome]:
     for moment in moments:
         yield Outcome(
             f"at {moment.now.isoformat()}",
-            pipeline.momentary_differences(
+            pipeline.time_dependent_differences(
                 state["stg_clicks"], state["checkouts"], moment
             ),
         )
@@ -315,7 +317,7 @@ def moments_between(
 
     Every other one is a whole millisecond, at which an event has its very time.
     """
-    relations = [name for name in oracle.COLUMNS if momentary(name)]
+    relations = [name for name in oracle.COLUMNS if time_dependent(name)]
     deadline = time.monotonic() + pipeline.patience
     moments: list[Snapshot] = []
     while time.monotonic() < deadline:

@@ -110,7 +110,9 @@ def _reference_data() -> list[Statement]:
 
 def _malformed(then: datetime, engine: Engine) -> Iterator[Step]:
     sends = malformed(
-        then, liberties=not engine.takes_liberties, keyless=engine.takes_keyless
+        then,
+        implementation_defined=not engine.differs_where_it_may,
+        keyless=engine.takes_keyless,
     )
     yield Step("all that can be wrong with a message", sends)
     keys = {(m.topic, m.key): m for m in sends if m.key and m.key.startswith(b"malf")}

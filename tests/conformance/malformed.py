@@ -45,7 +45,7 @@ EXTRAS: list[str] = [
 ]
 """Values of a field that is to be ignored, as JSON text."""
 
-LIBERTIES: list[str] = [
+IMPLEMENTATION_DEFINED: list[str] = [
     *("1e40", "1e300", "1e400", "-1e400", "1e131071", "1e131072", "1e200000"),
     *("1e-40", "1e-400", "1e-16383", "1e-16384", "0e-16384", "0e200000", "1e-200000"),
     *("-0E-20000", "0.0e200000", "1E-20000", "-1E+200000", "1.e200000", "1e200000.5"),
@@ -228,15 +228,19 @@ KEYS: list[bytes] = [
 """Keys of a message that says its id is `k`."""
 
 
-def malformed(time: datetime, liberties: bool, keyless: bool) -> list[Send]:
+def malformed(
+    time: datetime, implementation_defined: bool, keyless: bool
+) -> list[Send]:
     """Return a message for each thing that can be wrong, all with keys of their own.
 
-    With ``liberties`` also those on which engines may differ, and with ``keyless``
-    some that have no key.
+    With ``implementation_defined`` also those on which engines may differ, and with
+    ``keyless`` some that have no key.
     """
     messages = []
     for topic, good in _GOOD.items():
-        for number, (fields, payload) in enumerate(_departures(topic, liberties)):
+        for number, (fields, payload) in enumerate(
+            _departures(topic, implementation_defined)
+        ):
             event_id = f"malformed {number}"
             message = good(event_id, time, fields)
             if payload is not None:
@@ -255,11 +259,11 @@ def malformed(time: datetime, liberties: bool, keyless: bool) -> list[Send]:
 
 
 def _departures(
-    topic: str, liberties: bool
+    topic: str, implementation_defined: bool
 ) -> Iterator[tuple[dict[str, Any], bytes | None]]:
     for document in DOCUMENTS:
         yield {}, document
-    extras = EXTRAS + (LIBERTIES if liberties else [])
+    extras = EXTRAS + (IMPLEMENTATION_DEFINED if implementation_defined else [])
     for extra in extras:
         yield {"extra": Raw(extra)}, None
     for field in _FIELDS[topic]:
@@ -276,7 +280,9 @@ def _departures(
             for text in TIMES:
                 yield {field: text}, None
         if field in ("quantity", "discount", "shipping_cost", "total_cost"):
-            numbers = NUMBERS + (LIBERTIES if liberties else [])
+            numbers = NUMBERS + (
+                IMPLEMENTATION_DEFINED if implementation_defined else []
+            )
             for number in numbers:
                 yield {field: Raw(number)}, None
 

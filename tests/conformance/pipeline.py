@@ -38,7 +38,7 @@ PATIENCE = 60
 """Seconds that an engine has until it shows what it was sent."""
 
 
-def momentary(relation: str) -> bool:
+def time_dependent(relation: str) -> bool:
     """Whether a relation depends on the moment at which it is read."""
     return relation == "earliest_clicks" or relation.startswith("last_hour_")
 
@@ -358,7 +358,7 @@ class Harness:
         deadline = time.monotonic() + self.patience
         while True:
             found = self._differences_now()
-            late = all(momentary(difference.relation) for difference in found)
+            late = all(time_dependent(difference.relation) for difference in found)
             if not (found and late and self.engine.may_be_behind):
                 return found
             if time.monotonic() > deadline:
@@ -373,18 +373,20 @@ class Harness:
         ).items():
             width = len(self.columns(name))
             expected[name] = [row[:width] for row in rows]
-        lasting = {name: rows for name, rows in expected.items() if not momentary(name)}
+        lasting = {
+            name: rows for name, rows in expected.items() if not time_dependent(name)
+        }
         return [
             *compare(
                 lasting, snapshot.rows, {name: self.columns(name) for name in lasting}
             ),
-            *self.momentary_differences(
+            *self.time_dependent_differences(
                 expected["stg_clicks"], expected["checkouts"], snapshot
             ),
             *self._differences_of_topic(expected["checkouts"]),
         ]
 
-    def momentary_differences(
+    def time_dependent_differences(
         self, stg_clicks: Iterable[Row], checkouts: Iterable[Row], snapshot: Snapshot
     ) -> list[Difference]:
         """Return in what the relations that depend on the moment differ from the
@@ -394,12 +396,12 @@ class Harness:
             [oracle.Click(*row) for row in stg_clicks],
             [oracle.Checkout(*row) for row in checkouts],
         )
-        expected = oracle.momentary(*events, snapshot.now)
+        expected = oracle.time_dependent(*events, snapshot.now)
         differences = compare(expected, snapshot.rows, oracle.COLUMNS)
         for earlier in self._moments.before(snapshot.now) if self._moments else []:
             if not differences:
                 break
-            expected = oracle.momentary(*events, earlier)
+            expected = oracle.time_dependent(*events, earlier)
             differences = [
                 difference
                 for difference in differences

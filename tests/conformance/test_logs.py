@@ -9,7 +9,7 @@ from conformance.cases import in_another_order
 from conformance.hostile import hostile
 from firstclick import oracle
 from firstclick.core.engines import ENGINES
-from firstclick.oracle.verdict import FIELDS, ID_AND_TIME
+from firstclick.oracle.validation import FIELDS, ID_AND_TIME
 
 NOW = datetime.now(UTC)
 EMBEDDED = ENGINES["embedded"]
@@ -37,8 +37,8 @@ def test_the_hostile_log_has_every_reason_of_rejection() -> None:
     for step in hostile(EMBEDDED):
         for message in as_messages(step.sends):
             if message.value is not None:
-                found[message.topic].add(oracle.verdict(message, reference))
-                found[message.topic].add(oracle.verdict(message, unknown))
+                found[message.topic].add(oracle.validate(message, reference))
+                found[message.topic].add(oracle.validate(message, unknown))
     for topic, expected in reasons.items():
         assert expected <= found[topic]
 

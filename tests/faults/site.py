@@ -216,7 +216,7 @@ def site(random: Random) -> Iterator[Site]:
             stepping = exits.enter_context(clock())
         except NoClockError as error:
             lacking["clock"] = str(error)
-        settings = Settings.load().alone(home)
+        settings = Settings.load().isolated(home)
         exits.callback(stacks.down, home)
         started = stacks.start(settings, detach=False).pipeline
         pipeline = exits.enter_context(Harness(started, patience=PATIENCE))

@@ -17,7 +17,9 @@ def test_any_message_is_the_object_that_the_oracle_reads(
 ) -> None:
     payloads = [
         message.value
-        for message in malformed(datetime.now(UTC), liberties=True, keyless=False)
+        for message in malformed(
+            datetime.now(UTC), implementation_defined=True, keyless=False
+        )
         if message.value is not None
     ]
     with deployed.connect() as connection:

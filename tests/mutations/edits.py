@@ -13,7 +13,7 @@ SINK = "macros/maintained_view/kafka_sink.sql"
 REASONS = "macros/rejection/rejection_reason.sql"
 KINDS = "macros/rejection/field_kinds.sql"
 LAST_HOUR = "macros/dialect/minutes_of_last_hour.sql"
-CARRY = "firstclick/workers/connector/carry.py"
+INGEST = "firstclick/workers/connector/ingest.py"
 BATCH = "firstclick/workers/connector/batch.py"
 TABLES = "firstclick/workers/connector/tables.py"
 PUBLISHER = "firstclick/workers/publisher.py"
@@ -454,7 +454,7 @@ EDITS = [
     ),
     Edit(
         "offsets are committed before their rows",
-        CARRY,
+        INGEST,
         "            self._tables.write(batches)\n"
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n",
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n"
@@ -464,7 +464,7 @@ EDITS = [
     ),
     Edit(
         "rows are committed before their offsets",
-        CARRY,
+        INGEST,
         "            self._tables.write(batches)\n"
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n",
         "            self._tables.write(batches)\n"

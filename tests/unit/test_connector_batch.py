@@ -7,7 +7,7 @@ from firstclick.workers.connector.batch import (
     LONGEST_INDEXED_KEY,
     PartitionError,
     Progress,
-    collapse,
+    compact_batch,
     indexed_key,
 )
 
@@ -25,7 +25,7 @@ def message(
 def test_messages_from_before_the_position_are_skipped() -> None:
     at = Progress(stored=5, reached=5, high_watermark=7)
     messages = [message(offset, b"%d" % offset, b"") for offset in range(3, 7)]
-    batch = collapse(messages, TOPICS, {"clicks": {0: at}})["clicks"]
+    batch = compact_batch(messages, TOPICS, {"clicks": {0: at}})["clicks"]
     assert list(batch.latest) == [b"5", b"6"]
     assert at.reached == 7
 
@@ -37,7 +37,7 @@ def test_the_end_of_a_partition_is_progress() -> None:
         message(5, None, None),
         Message("test.clicks", 0, 9, error=end),
     ]
-    batch = collapse(messages, TOPICS, {"clicks": {0: at}})["clicks"]
+    batch = compact_batch(messages, TOPICS, {"clicks": {0: at}})["clicks"]
     assert not batch.latest
     assert not batch.keyless
     assert at.reached == 9
@@ -48,13 +48,13 @@ def test_another_error_is_raised_with_its_partition() -> None:
     error = KafkaError(KafkaError._AUTO_OFFSET_RESET, "out of range")
     messages = [Message("test.clicks", 0, 5, error=error)]
     with pytest.raises(PartitionError, match=r"test.clicks 0: out of range"):
-        collapse(messages, TOPICS, {"clicks": {0: at}})
+        compact_batch(messages, TOPICS, {"clicks": {0: at}})
 
 
 def test_times_that_postgresql_cannot_hold_are_the_latest_it_is_given() -> None:
     at = Progress(stored=0, reached=0, high_watermark=2)
     messages = [message(0, b"a", b"", 946_684_800_001), message(1, b"b", b"", 2**62)]
-    batch = collapse(messages, TOPICS, {"clicks": {0: at}})["clicks"]
+    batch = compact_batch(messages, TOPICS, {"clicks": {0: at}})["clicks"]
     assert batch.latest[b"a"] == (b"a", b"", 0, 0, 1_000)
     year_10000 = 252_455_616_000_000_000
     assert batch.latest[b"b"][4] == year_10000 - 1_000

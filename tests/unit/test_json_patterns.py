@@ -100,7 +100,7 @@ def check(patterns: Patterns, payload: bytes) -> None:
 
 
 def test_all_that_can_be_wrong_with_a_message(patterns: Patterns) -> None:
-    messages = malformed(datetime.now(UTC), liberties=False, keyless=False)
+    messages = malformed(datetime.now(UTC), implementation_defined=False, keyless=False)
     assert len(messages) > 1_000
     for message in messages:
         if message.value is not None:

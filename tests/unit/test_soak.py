@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.aging import KEPT, SETTLED, Measure
 from benchmarks.clock import HOUR, Clock
 from benchmarks.findings import Section
+from benchmarks.growth import KEPT, SETTLED, Measure
 
 HOURS = [float(hour) for hour in range(1, 97)]
 

@@ -15,7 +15,7 @@ from firstclick.core import processes
 from firstclick.core.errors import HomeError
 from firstclick.core.logging import BURST, KEPT, Quiet, as_record, parsed
 from firstclick.core.processes import Command, Running
-from firstclick.operate.log_viewer import Logbook, choose
+from firstclick.operate.log_viewer import LogViewer, choose
 
 
 def run(program: str) -> list[dict[str, object]]:
@@ -118,7 +118,9 @@ LINES = {
 def test_the_logs_are_read_together_in_the_order_of_time(tmp_path: Path) -> None:
     for name, text in LINES.items():
         (tmp_path / f"{name}.log").write_text(text)
-    found = [str(line) for line in Logbook(tmp_path, choose(tmp_path, None)).latest(9)]
+    found = [
+        str(line) for line in LogViewer(tmp_path, choose(tmp_path, None)).latest(9)
+    ]
     assert found == [
         "                         kafka               never",
         "2026-11-24 10:00:00.001  kafka               [main] WARN cold",
@@ -128,7 +130,7 @@ def test_the_logs_are_read_together_in_the_order_of_time(tmp_path: Path) -> None
         "2026-11-24 10:00:00.002  connector             here",
         "2026-11-24 10:00:00.003  postgres            [1] @ LOG:  ready",
     ]
-    (last,) = Logbook(tmp_path, ["kafka", "postgres"]).latest(1)
+    (last,) = LogViewer(tmp_path, ["kafka", "postgres"]).latest(1)
     assert last.process == "postgres"
 
 
@@ -143,7 +145,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 def test_logs_are_followed_over_their_rotation(tmp_path: Path) -> None:
     file = tmp_path / "cook.log"
     file.write_text("2026-11-24 10:00:00.001 a\n2026-11-24 10:00:00.002 b")
-    book = Logbook(tmp_path, ["cook"])
+    book = LogViewer(tmp_path, ["cook"])
     assert [entry.text for entry in book.latest(5)] == ["a"]
 
     def rotate() -> None:
@@ -161,7 +163,7 @@ def test_logs_are_followed_over_their_rotation(tmp_path: Path) -> None:
         return step is None
 
     assert [entry.text for entry in book.follow(ended)] == ["bc", "d"]
-    assert [e.text for e in Logbook(tmp_path, ["cook"]).latest(5)] == ["a", "bc", "d"]
+    assert [e.text for e in LogViewer(tmp_path, ["cook"]).latest(5)] == ["a", "bc", "d"]
 
 
 FLOOD = """

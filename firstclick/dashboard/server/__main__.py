@@ -19,7 +19,7 @@ from firstclick.dashboard.server.connections import (
     PageServer,
     allow_files,
 )
-from firstclick.dashboard.server.database import Away, Database
+from firstclick.dashboard.server.database import Database, DatabaseUnavailable
 from firstclick.dashboard.server.metrics import Exposition
 from firstclick.dashboard.server.web import application
 
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, log: logging.Logger) -> None:
         )
         try:
             await database.connect()
-        except Away:
+        except DatabaseUnavailable:
             log.warning("the page is served all the same, and says so")
         log.info("serving on http://%s:%d", _in_url(settings.live_host), port)
         moving = asyncio.create_task(connections.keep_moving())

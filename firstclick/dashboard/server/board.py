@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from firstclick.dashboard.definition import Dashboard, Panel, TimeRange, statement
-from firstclick.dashboard.server.asking import Asking
-from firstclick.dashboard.server.database import Away, Database, Failed
+from firstclick.dashboard.server.database import Database, DatabaseUnavailable, Failed
 from firstclick.dashboard.server.frames import Column
-from firstclick.dashboard.server.pulse import Pulse
-from firstclick.dashboard.server.slots import Watcher
+from firstclick.dashboard.server.health_poller import HealthPoller
+from firstclick.dashboard.server.latest_value import Watcher
+from firstclick.dashboard.server.poller import Poller
 
 INTERVAL = 1.0
 """Seconds between two queries of a panel that is cheap."""
@@ -44,7 +44,7 @@ class Values(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
-class Source(Asking):
+class Source(Poller):
     """A panel's values under one choice of the variables."""
 
     def __init__(
@@ -58,8 +58,8 @@ class Source(Asking):
         self._seconds = 0.0
 
     async def ask(self) -> float:
-        with contextlib.suppress(Away):
-            self.slot.publish(await self._values())
+        with contextlib.suppress(DatabaseUnavailable):
+            self.latest.publish(await self._values())
         # On a common beat, so that the panels of a page change together
         now = asyncio.get_running_loop().time()
         rest = min(self._seconds * self._board.asking / SHARE, LONGEST_REST)
@@ -101,30 +101,30 @@ class Board:
         self.database = database
         self.log = log
         self._schema = schema
-        self._pulse = Pulse(database, schema, log)
+        self._health = HealthPoller(database, schema, log)
         self._sources: dict[tuple[str, int, str | None], Source] = {}
         self._viewers = 0
 
     @property
     def asking(self) -> int:
         """How many sources are asked for."""
-        return sum(bool(source.slot.watchers) for source in self._sources.values())
+        return sum(bool(source.latest.watchers) for source in self._sources.values())
 
     @property
     def counts(self) -> Counts:
-        spent = self.database.spent
-        return Counts(self._viewers, self.asking, spent.queries, spent.seconds)
+        stats = self.database.stats
+        return Counts(self._viewers, self.asking, stats.queries, stats.seconds)
 
     @asynccontextmanager
     async def watch(self, dashboard: Dashboard, span: str) -> AsyncIterator[Watcher]:
         """Let someone look at a dashboard for as long as the block runs."""
-        watched: list[Asking] = [
-            self._pulse,
+        watched: list[Poller] = [
+            self._health,
             *(self._source(dashboard, panel, span) for panel in dashboard.panels),
         ]
         self._viewers += 1
         try:
-            with Watcher([each.slot for each in watched]) as watcher:
+            with Watcher([each.latest for each in watched]) as watcher:
                 for each in watched:
                     each.start()
                 yield watcher

@@ -22,7 +22,7 @@ _GRACE = 2.0
 """Seconds beyond a statement's limit after which the server is taken for dead."""
 
 
-class Away(Exception):
+class DatabaseUnavailable(Exception):
     """The database doesn't answer."""
 
 
@@ -40,14 +40,14 @@ class TooSlow(Failed):
 
 
 @dataclass
-class Spent:
+class QueryStats:
     """What the page asked of the database since it started."""
 
     queries: int = 0
     seconds: float = 0.0
 
 
-class Lane:
+class QueryConnection:
     """A connection that runs one statement at a time, and is made anew when it breaks.
 
     A statement has ``limit`` seconds.
@@ -57,14 +57,14 @@ class Lane:
         self,
         url: str,
         limit: float,
-        spent: Spent,
+        stats: QueryStats,
         log: logging.Logger,
         target: str = "embedded",
     ) -> None:
         self._url = url
         self._target = target
         self._limit = limit
-        self._spent = spent
+        self._stats = stats
         self._log = log
         self._backoff = Backoff("PostgreSQL", log)
         self._connection: psycopg.AsyncConnection | None = None
@@ -75,7 +75,8 @@ class Lane:
     async def query(self, statement: str) -> tuple[Frame, float]:
         """Return what a statement returns, and the seconds that it took.
 
-        Raises Away, TooSlow, or Failed where the statement can't succeed.
+        Raises DatabaseUnavailable, TooSlow, or Failed where the statement can't
+        succeed.
         """
         async with self._turn:
             connection = await self._connected()
@@ -88,12 +89,12 @@ class Lane:
                     raise await self._lost(error) from error
                 raise self._failure(error, time.monotonic() - start) from error
             finally:
-                self._spent.queries += 1
-                self._spent.seconds += time.monotonic() - start
+                self._stats.queries += 1
+                self._stats.seconds += time.monotonic() - start
             return frame, time.monotonic() - start
 
     async def connect(self) -> None:
-        """Connect, so that others see that we are here. Raises Away."""
+        """Connect, so that others see that we are here. Raises DatabaseUnavailable."""
         async with self._turn:
             await self._connected()
 
@@ -107,7 +108,7 @@ class Lane:
         if self._connection is not None and not self._connection.closed:
             return self._connection
         if time.monotonic() < self._retry_at:
-            raise Away(self._reason)
+            raise DatabaseUnavailable(self._reason)
         try:
             self._connection = await connect_async(
                 self._url,
@@ -140,11 +141,11 @@ class Lane:
         finally:
             silence.cancel()
 
-    async def _lost(self, reason: object) -> Away:
+    async def _lost(self, reason: object) -> DatabaseUnavailable:
         await self.close()
         self._reason = one_line(reason)
         self._retry_at = time.monotonic() + self._backoff.failed(reason)
-        return Away(self._reason)
+        return DatabaseUnavailable(self._reason)
 
     def _failure(self, error: psycopg.Error, seconds: float) -> Failed:
         # RisingWave has no code of its own for it
@@ -180,19 +181,22 @@ class Database:
     """Seconds that a statement may take."""
 
     def __init__(self, url: str, log: logging.Logger, target: str = "embedded") -> None:
-        self.spent = Spent()
-        self._quick = Lane(url, self.QUICK, self.spent, log, target)
-        self._slow = Lane(url, self.SLOW, self.spent, log, target)
+        self.stats = QueryStats()
+        self._quick = QueryConnection(url, self.QUICK, self.stats, log, target)
+        self._slow = QueryConnection(url, self.SLOW, self.stats, log, target)
 
     async def query(self, statement: str, expected: float) -> tuple[Frame, float]:
-        """Run a statement that took so many seconds last time. Raises Away, Failed."""
+        """Run a statement that took so many seconds last time.
+
+        Raises DatabaseUnavailable, Failed.
+        """
         if expected < self.QUICK / 4:
             with contextlib.suppress(TooSlow):
                 return await self._quick.query(statement)
         return await self._slow.query(statement)
 
     async def connect(self) -> None:
-        """Raises Away."""
+        """Raises DatabaseUnavailable."""
         await self._quick.connect()
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from psycopg import sql
 from firstclick.core.metrics import SUFFIX
 from firstclick.dashboard.server.board import Board, Counts
 from firstclick.dashboard.server.connections import Connections
-from firstclick.dashboard.server.database import Away, Failed
+from firstclick.dashboard.server.database import DatabaseUnavailable, Failed
 
 _HEALTH = sql.SQL(
     "select topic, accepted, rejected, lag_messages,"
@@ -84,7 +84,7 @@ class Exposition:
         try:
             health = await self._rows(self._health)
             engines = await self._rows(self._engine)
-        except (Away, Failed):
+        except (DatabaseUnavailable, Failed):
             answered = False
         registry = CollectorRegistry()
         registry.register(

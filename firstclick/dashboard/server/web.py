@@ -20,10 +20,10 @@ from starlette.staticfiles import StaticFiles
 from firstclick.dashboard.definition import Dashboard
 from firstclick.dashboard.definition.model import Custom
 from firstclick.dashboard.server import page
+from firstclick.dashboard.server.access import HEALTH, AccessControl
 from firstclick.dashboard.server.assets import STATIC, ECharts
 from firstclick.dashboard.server.board import SPAN, Board
 from firstclick.dashboard.server.connections import Connections, Doorkeeper
-from firstclick.dashboard.server.guard import HEALTH, Guard
 from firstclick.dashboard.server.metrics import Exposition
 
 _SILENCE = 3.0
@@ -115,7 +115,7 @@ def application(
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
-            Middleware(Guard, host=host, port=port, token=token),
+            Middleware(AccessControl, host=host, port=port, token=token),
             Middleware(Doorkeeper, connections=connections),
         ],
         exception_handlers={HTTPException: _in_a_line},

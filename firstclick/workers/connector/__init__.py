@@ -5,6 +5,6 @@ database are the only ones there are: whatever dies, reading goes on where the l
 transaction that survived ends. Run it as ``python -m firstclick.workers.connector``.
 """
 
-from firstclick.workers.connector.carry import carry
+from firstclick.workers.connector.ingest import ingest
 
-__all__ = ["carry"]
+__all__ = ["ingest"]

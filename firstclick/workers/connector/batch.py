@@ -71,7 +71,7 @@ class PartitionError(Exception):
         )
 
 
-def collapse(
+def compact_batch(
     messages: Iterable[Message],
     topics: Mapping[str, str],
     progress: Mapping[str, Mapping[int, Progress]],

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from firstclick.core.cluster import (
     Cluster,
-    Complaints,
+    LastError,
     TopicDescription,
     describe_topics,
 )
@@ -66,14 +66,14 @@ class Source:
         self._names = {topic: prefix + topic for topic in TOPICS}
         self.topics = {name: topic for topic, name in self._names.items()}
         """The topics by their names in Kafka."""
-        self._complaints = Complaints()
+        self._last_error = LastError()
         self._paused: set[tuple[str, int]] = set()
         client: dict[str, Any] = {
             **cluster.client(),
             "client.id": "firstclick-connector",
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 5_000,
-            "error_cb": self._complaints.note,
+            "error_cb": self._last_error.note,
             "log_level": 0,
         }
         self._config = client | {
@@ -112,7 +112,7 @@ class Source:
     def reason(self, error: KafkaException) -> str:
         """Say why a request failed: by librdkafka's latest complaint, if it has one."""
         self._admin.poll(0)
-        return self._complaints.reason(error)
+        return self._last_error.reason(error)
 
     @property
     def was_disconnected(self) -> bool:
@@ -120,11 +120,11 @@ class Source:
 
         A broker that comes back may have lost messages that were read already.
         """
-        return self._complaints.any
+        return self._last_error.any
 
     @was_disconnected.setter
     def was_disconnected(self, value: bool) -> None:
-        self._complaints.any = value
+        self._last_error.any = value
 
     def describe(self) -> dict[str, TopicDescription]:
         """Describe the topics that exist, by their names without prefix."""

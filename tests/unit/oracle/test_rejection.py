@@ -13,9 +13,9 @@ from firstclick.oracle import (
     Message,
     Purchase,
     Reference,
-    is_left_to_engines,
+    is_implementation_defined,
     relations,
-    verdict,
+    validate,
 )
 
 NOW = datetime(2026, 11, 23, 18, 4, 5, 123_000, tzinfo=UTC)
@@ -39,7 +39,7 @@ KEYS = {"clicks": b"c", "purchases": b"o"}
 def judged(
     topic: str, value: bytes | str, key: bytes | None = b"", **message: Any
 ) -> Any:
-    """The verdict on a payload; its key is the topic's own if it is empty."""
+    """What is said of a payload; its key is the topic's own if it is empty."""
     sent: dict[str, Any] = {
         "topic": topic,
         "key": KEYS[topic] if key == b"" else key,
@@ -48,11 +48,11 @@ def judged(
         "partition": 0,
         "offset": 0,
     }
-    return verdict(Message(**sent | message), KNOWN)
+    return validate(Message(**sent | message), KNOWN)
 
 
 def with_field(topic: str, field: str, text: str) -> Any:
-    """The verdict on a good event in which a field is this JSON text."""
+    """What is said of a good event in which a field is this JSON text."""
     texts = {name: json.dumps(value) for name, value in FIELDS[topic].items()}
     texts[field] = text
     pairs = ", ".join(f'"{name}": {value}' for name, value in texts.items())
@@ -95,7 +95,7 @@ def test_a_failure_has_its_description_as_the_reason() -> None:
 
 def test_a_tombstone_is_neither_an_event_nor_rejected() -> None:
     with pytest.raises(ValueError, match="tombstone"):
-        verdict(Message("clicks", b"c", None, NOW, 0, 0), KNOWN)
+        validate(Message("clicks", b"c", None, NOW, 0, 0), KNOWN)
 
 
 def test_no_key_comes_before_everything_else() -> None:
@@ -104,7 +104,7 @@ def test_no_key_comes_before_everything_else() -> None:
 
 def test_a_key_of_zero_bytes_is_a_key() -> None:
     message = Message("clicks", b"", json.dumps(CLICK).encode(), NOW, 0, 0)
-    assert verdict(message, KNOWN) == "key differs from click_id"
+    assert validate(message, KNOWN) == "key differs from click_id"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_fields_beyond_the_tables_are_ignored(text: str) -> None:
     ],
 )
 def test_what_not_every_engine_holds_is_left_to_them(text: str, left: bool) -> None:
-    assert is_left_to_engines(b'{"a": [], "b": ' + text.encode() + b"}") == left
+    assert is_implementation_defined(b'{"a": [], "b": ' + text.encode() + b"}") == left
 
 
 @pytest.mark.parametrize("topic", FIELDS)

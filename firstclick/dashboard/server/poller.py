@@ -4,17 +4,17 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 
-from firstclick.dashboard.server.slots import Slot
+from firstclick.dashboard.server.latest_value import LatestValue
 
 _PAUSE = 5.0
 """Seconds after an error that nobody thought of."""
 
 
-class Asking(ABC):
-    """Fills a slot for as long as it is watched; nothing is asked else."""
+class Poller(ABC):
+    """Fills a value for as long as it is watched; nothing is asked else."""
 
     def __init__(self, event: str, log: logging.Logger) -> None:
-        self.slot = Slot(event)
+        self.latest = LatestValue(event)
         self.log = log
         self._task: asyncio.Task[None] | None = None
 
@@ -29,7 +29,7 @@ class Asking(ABC):
 
     def rest(self) -> None:
         """Ask no more, unless someone watches."""
-        if self._task is not None and not self.slot.watchers:
+        if self._task is not None and not self.latest.watchers:
             self._task.cancel()
             self._task = None
 

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 from psycopg import sql
 
-from firstclick.dashboard.server.asking import Asking
-from firstclick.dashboard.server.database import Away, Database, Failed
+from firstclick.dashboard.server.database import Database, DatabaseUnavailable, Failed
+from firstclick.dashboard.server.poller import Poller
 
 STALE_SECONDS = 5.0
 """From this freshness on what is shown counts as old."""
@@ -43,7 +43,7 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     quiet: int | None = None
 
 
-class Pulse(Asking):
+class HealthPoller(Poller):
     """Asks for the pipeline's health."""
 
     def __init__(self, database: Database, schema: str, log: logging.Logger) -> None:
@@ -54,13 +54,13 @@ class Pulse(Asking):
         self._moved = self._answered = time.monotonic()
 
     async def ask(self) -> float:
-        self.slot.publish(await self._look())
+        self.latest.publish(await self._look())
         return _INTERVAL
 
     async def _look(self) -> Life:
         try:
             frame, _ = await self._database.query(self._statement, 0)
-        except Away:
+        except DatabaseUnavailable:
             return Life("away", age=round(time.monotonic() - self._answered))
         except Failed:
             return Life("stopped")

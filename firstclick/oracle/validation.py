@@ -177,10 +177,10 @@ ID_AND_TIME: dict[str, tuple[str, str]] = {
     "purchases": ("purchase_id", "purchase_time"),
 }
 
-Verdict = Click | Purchase | str
+Outcome = Click | Purchase | str
 
 
-def verdict(message: Message, reference: Reference) -> Verdict:
+def validate(message: Message, reference: Reference) -> Outcome:
     """Return the event that a message is, or the reason for which it is rejected.
 
     The first reason that applies, in the contract's words. A tombstone is neither:

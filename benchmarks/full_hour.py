@@ -8,7 +8,7 @@ from statistics import linear_regression, median
 from psycopg import sql
 
 from benchmarks.findings import Section, percentile
-from benchmarks.painting import paint
+from benchmarks.first_paint import paint
 from benchmarks.panels import ask_panels
 from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged, used_between

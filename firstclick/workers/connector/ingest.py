@@ -18,7 +18,7 @@ from firstclick.workers.connector.batch import (
     PartitionId,
     Progress,
     TopicBatch,
-    collapse,
+    compact_batch,
 )
 from firstclick.workers.connector.offsets import Offsets, StoredOffset
 from firstclick.workers.connector.resume import Difference, Logs, compare
@@ -51,8 +51,8 @@ CLOCK_SKEW = 60
 """Seconds that the clocks of Kafka's brokers and ours may differ by."""
 
 
-def carry(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
-    """Carry messages from Kafka to PostgreSQL until a signal comes.
+def ingest(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
+    """Ingest messages from Kafka to PostgreSQL until a signal comes.
 
     Raises DeploymentError when the tables are missing, Stopped when a signal comes
     while waiting.
@@ -65,21 +65,21 @@ def carry(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
         Source(pipeline.kafka, pipeline.topic_prefix) as source,
     ):
         while not stop.requested:
-            carrier = None
+            current = None
             try:
                 with exclusive_session(
                     pipeline, "connector", _relations(pipeline.schema_name), stop, log
                 ) as connection:
                     tables = Tables(connection, pipeline.schema_name, stop, log)
-                    carrier = Carrier(
+                    current = Ingest(
                         *(pipeline, source, tables, stop, log, kafka, postgres, metrics)
                     )
-                    carrier.run()
+                    current.run()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 stop.wait(postgres.failed(error))
             except psycopg.Error as error:
                 # No message should be able to cause this: typing is staging's work.
-                at = carrier.span() if carrier else "no batch"
+                at = current.describe_batch() if current else "no batch"
                 reason = f"refused {at}, of which nothing was stored: {error}"
                 stop.wait(postgres.failed(reason))
             except KafkaException as error:
@@ -104,7 +104,7 @@ class Summary:
     seconds: float = 0.0
 
 
-class Carrier:
+class Ingest:
     """The work of one session in PostgreSQL."""
 
     def __init__(
@@ -130,14 +130,14 @@ class Carrier:
         self._topics: Mapping[str, TopicDescription] = {}
         self._next_heartbeat = self._next_discovery = 0.0
         self._linger_until = 0.0
-        self._carried = 0
+        self._ingested = 0
         self._plans_last_until = FIRST_PLANS
         self._summary = Summary(time.monotonic())
 
     def run(self) -> None:
-        """Carry until a signal comes, with the transaction under way finished.
+        """Ingest until a signal comes, with the transaction under way finished.
 
-        Raises what ``carry`` handles.
+        Raises what ``ingest`` handles.
         """
         self._align()
         while not self._stop.requested:
@@ -152,7 +152,7 @@ class Carrier:
                 self._stop.wait(self._kafka.failed(error))
                 self._align()
 
-    def span(self) -> str:
+    def describe_batch(self) -> str:
         """Say which messages the batch under way holds."""
         return (
             ", ".join(
@@ -173,7 +173,7 @@ class Carrier:
         if not messages:
             return
         taken = time.monotonic()
-        batches = collapse(messages, self._source.topics, self._progress)
+        batches = compact_batch(messages, self._source.topics, self._progress)
         if any(batch.latest or batch.keyless for batch in batches.values()):
             self._source.note_high_watermarks(self._progress)
             self._store(batches, taken)
@@ -198,15 +198,15 @@ class Carrier:
             self._metrics.messages.labels(topic).inc(batch.taken)
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.batch_messages.observe(messages)
-        self._carried += messages
+        self._ingested += messages
         self._summary.messages += messages
         self._summary.batches += 1
         self._summary.seconds += seconds
 
     def _keep_plans_good(self) -> None:
-        if self._carried >= self._plans_last_until <= LAST_PLANS:
+        if self._ingested >= self._plans_last_until <= LAST_PLANS:
             self._tables.forget_plans()
-            while self._plans_last_until <= self._carried:
+            while self._plans_last_until <= self._ingested:
                 self._plans_last_until *= 2
 
     def _keep_step(self) -> None:

@@ -16,7 +16,7 @@ def beat() -> bytes:
     return b"event: beat\ndata: %d\n\n" % (time.time() * 1000)
 
 
-class Slot:
+class LatestValue:
     """The latest value of one thing, encoded once for all who watch."""
 
     def __init__(self, event: str) -> None:
@@ -48,20 +48,20 @@ class Slot:
 class Watcher:
     """Someone who wants the latest of some slots for as long as the block runs."""
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
-        self._slots = slots
-        self._seen = dict.fromkeys(slots, 0)
+    def __init__(self, values: Sequence[LatestValue]) -> None:
+        self._values = values
+        self._seen = dict.fromkeys(values, 0)
         self._news = asyncio.Event()
         self._news.set()
 
     def __enter__(self) -> "Watcher":
-        for slot in self._slots:
-            slot.watchers.add(self)
+        for value in self._values:
+            value.watchers.add(self)
         return self
 
     def __exit__(self, *error: object) -> None:
-        for slot in self._slots:
-            slot.watchers.discard(self)
+        for value in self._values:
+            value.watchers.discard(self)
 
     def wake(self) -> None:
         self._news.set()
@@ -79,7 +79,7 @@ class Watcher:
             except TimeoutError:
                 yield beat()
             self._news.clear()
-            for slot in self._slots:
-                if slot.version != self._seen[slot]:
-                    self._seen[slot] = slot.version
-                    yield slot.message
+            for value in self._values:
+                if value.version != self._seen[value]:
+                    self._seen[value] = value.version
+                    yield value.message

@@ -1,4 +1,6 @@
-"""``python -m benchmarks.torrent SERVERS RATE SECONDS``: events at any rate, cheaply.
+"""Send events at any rate, cheaply.
+
+Run it as ``python -m benchmarks.load_generator SERVERS RATE SECONDS``.
 
 The shop's own generator would need more than one core for them. Here a minute of the
 shop's messages is made beforehand and sent again and again, each time under new keys

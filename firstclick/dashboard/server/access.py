@@ -34,7 +34,7 @@ HEALTH = "/health"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-class Guard:
+class AccessControl:
     """Lets requests through that come by a name of ours, or with the token.
 
     On loopback, where ``token`` is None, another name in `Host` means that a foreign

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
-from firstclick.dashboard.server.slots import Slot, Watcher
+from firstclick.dashboard.server.latest_value import LatestValue, Watcher
 
 
 def run(look: Coroutine[None, None, list[bytes]]) -> list[bytes]:
@@ -16,17 +16,17 @@ def run(look: Coroutine[None, None, list[bytes]]) -> list[bytes]:
 
 def test_who_is_slow_gets_the_latest_value_alone() -> None:
     async def look() -> list[bytes]:
-        slot = Slot("panel")
-        slot.publish("first")
-        with Watcher([slot]) as watcher:
+        value = LatestValue("panel")
+        value.publish("first")
+        with Watcher([value]) as watcher:
             messages = watcher.messages(silence=60)
             seen = [await anext(messages), await anext(messages)]
             for number in range(1000):
-                slot.publish(number)
+                value.publish(number)
             seen.append(await anext(messages))
-            slot.publish("last")
+            value.publish("last")
             seen.append(await anext(messages))
-        assert slot.watchers == set()
+        assert value.watchers == set()
         return seen
 
     beat, *values = run(look())
@@ -40,12 +40,12 @@ def test_who_is_slow_gets_the_latest_value_alone() -> None:
 
 def test_a_value_that_is_the_same_is_not_sent_again() -> None:
     async def look() -> list[bytes]:
-        slot = Slot("panel")
-        with Watcher([slot]) as watcher:
+        value = LatestValue("panel")
+        with Watcher([value]) as watcher:
             messages = watcher.messages(silence=0.01)
-            slot.publish([1, 2])
+            value.publish([1, 2])
             seen = [await anext(messages), await anext(messages)]
-            slot.publish([1, 2])
+            value.publish([1, 2])
             seen.append(await anext(messages))
         return seen
 
@@ -54,10 +54,10 @@ def test_a_value_that_is_the_same_is_not_sent_again() -> None:
 
 
 def test_a_value_is_encoded_once_for_all_who_watch() -> None:
-    slot = Slot("panel")
-    slot.publish([1])
-    first, second = (slot.message for _ in range(2))
+    value = LatestValue("panel")
+    value.publish([1])
+    first, second = (value.message for _ in range(2))
     assert first is second
     for one, other in itertools.pairwise(range(3)):
-        slot.publish([one, other])
-    assert slot.message == b"event: panel\ndata: [1,2]\n\n"
+        value.publish([one, other])
+    assert value.message == b"event: panel\ndata: [1,2]\n\n"
