@@ -61,8 +61,8 @@ EDITS = [
     Edit(
         "a click exactly ten minutes before is no candidate",
         FIRST_CLICKS,
-        ">= purchases.purchase_time - interval",
-        "> purchases.purchase_time - interval",
+        ">= purchases.purchase_time - {{ interval_of",
+        "> purchases.purchase_time - {{ interval_of",
         MODELS,
     ),
     Edit(
@@ -82,8 +82,8 @@ EDITS = [
     Edit(
         "the condition for the index cuts the window short",
         FIRST_CLICKS,
-        "<= clicks.click_time + interval",
-        "< clicks.click_time + interval",
+        "<= clicks.click_time + {{ interval_of",
+        "< clicks.click_time + {{ interval_of",
         MODELS,
     ),
     Edit(
@@ -455,19 +455,19 @@ EDITS = [
     Edit(
         "offsets are committed before their rows",
         INGEST,
-        "            self._tables.write(batches)\n"
+        "            self._tables.write(batches, self._progress)\n"
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n",
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n"
         "        with self._tables.transaction():\n"
-        "            self._tables.write(batches)\n",
+        "            self._tables.write(batches, self._progress)\n",
         CONNECTOR,
     ),
     Edit(
         "rows are committed before their offsets",
         INGEST,
-        "            self._tables.write(batches)\n"
+        "            self._tables.write(batches, self._progress)\n"
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n",
-        "            self._tables.write(batches)\n"
+        "            self._tables.write(batches, self._progress)\n"
         "        with self._tables.transaction():\n"
         "            self._tables.advance(self._moved(), time.monotonic() - taken)\n",
         CONNECTOR,
@@ -475,15 +475,15 @@ EDITS = [
     Edit(
         "the first message of a key wins over later ones",
         BATCH,
-        "batch.latest[key] = (key, payload, partition, offset, time)",
-        "batch.latest.setdefault(key, (key, payload, partition, offset, time))",
+        "batch.latest[key] = row",
+        "batch.latest.setdefault(key, row)",
         CONNECTOR,
     ),
     Edit(
         "tombstones delete nothing",
         TABLES,
-        "if len(rows) < len(batch.latest):",
-        "if not batch.latest:",
+        "            if gone:\n                keys =",
+        "            if False:\n                keys =",
         CONNECTOR,
     ),
     Edit(
@@ -503,8 +503,8 @@ EDITS = [
     Edit(
         "a change is forgotten before Kafka has it",
         PUBLISHER,
-        "        try:\n            topic.send(",
-        "        outbox.delete(changes)\n        try:\n            topic.send(",
+        "            topic.send(messages.items())\n",
+        "            outbox.delete(changes)\n            topic.send(messages.items())\n",
         ("publisher",),
     ),
     Edit(
