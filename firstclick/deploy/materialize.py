@@ -23,7 +23,7 @@ _CLUSTERS = {
     "FIRSTCLICK_COMPUTE_CLUSTER": "quickstart",
     "FIRSTCLICK_SERVING_CLUSTER": "quickstart",
 }
-"""As macros/materialize/clusters.sql has them."""
+"""As macros/operations/clusters.sql has them."""
 
 
 LAG = "5s"

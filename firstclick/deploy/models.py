@@ -16,7 +16,7 @@ from firstclick.verify import verify
 
 SUFFIX = "_dbt_deploy"
 """What dbt-materialize appends to the names of a deployment's schema and clusters, and
-macros/streaming/places.sql on either engine."""
+macros/operations/generate_schema_name.sql on either engine."""
 
 # The clusters' names, and where an image lets dbt write
 _PLACES = ("FIRSTCLICK_", "DBT_LOG_PATH", "DBT_TARGET_PATH")

@@ -228,7 +228,7 @@ def test_reference_data_may_change_at_any_time(pipeline: Harness) -> None:
 def test_a_seed_again_changes_what_changed_in_the_file(
     pipeline: Harness, tmp_path: Path
 ) -> None:
-    for part in ("models", "macros", "seeds", "tests/data"):
+    for part in ("models", "macros", "seeds", "tests/dbt"):
         shutil.copytree(PROJECT / part, tmp_path / part)
     for part in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT / part, tmp_path)

@@ -53,8 +53,8 @@ EDITS = [
         "    priced.brand,\n",
         "    priced.price as unit_price,\n",
     ),
-    ("models/attribution/checkouts_topic.sql", "    brand,\n", ""),
-    ("macros/dialect/kafka_source.sql", "event_key bytea,", "event_key bytea unique,"),
+    ("models/sinks/checkouts_topic.sql", "    brand,\n", ""),
+    ("macros/kafka/kafka_source.sql", "event_key bytea,", "event_key bytea unique,"),
     *(
         (
             f"models/sources/raw_{topic}.sql",
@@ -64,7 +64,7 @@ EDITS = [
         for topic in ("clicks", "purchases")
     ),
     (
-        "macros/dialect/kafka_source.sql",
+        "macros/kafka/kafka_source.sql",
         "exclude (kafka_partition with =, kafka_offset with =)"
         " where (event_key is null)",
         "primary key (kafka_partition, kafka_offset)",
@@ -93,7 +93,7 @@ def older(tmp_path: Path) -> Path:
         text = file.read_text()
         assert now in text, name
         file.write_text(text.replace(now, then))
-    (tmp_path / "macros/dialect/kafka_progress.sql").write_text(PROGRESS)
+    (tmp_path / "macros/operations/kafka_progress.sql").write_text(PROGRESS)
     (tmp_path / "models/attribution/unit_prices.sql").write_text(GONE)
     return tmp_path
 

@@ -18,7 +18,7 @@ from conformance.malformed import malformed
 from firstclick import oracle
 from firstclick.core.project import PROJECT
 
-MACROS = PROJECT / "macros" / "materialize"
+MACROS = PROJECT / "macros" / "kafka"
 
 # Any exponent beyond it is a liberty of the engine's
 MOST_EXPONENT = 20

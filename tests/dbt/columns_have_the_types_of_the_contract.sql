@@ -8,7 +8,7 @@
 -- depends_on: {{ ref('last_hour_payment_failures') }}
 {%- set relations = graph.nodes.values()
     | selectattr('resource_type', 'equalto', 'model')
-    | selectattr('fqn.1', 'in', ['staging', 'attribution', 'insights', 'health'])
+    | selectattr('fqn.1', 'in', ['staging', 'attribution', 'insights', 'health', 'sinks'])
     | map(attribute='alias') | join("', '") %}
 
 with actual as (

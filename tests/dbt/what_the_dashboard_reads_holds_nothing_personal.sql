@@ -3,7 +3,7 @@
 -- depends_on: {{ ref('pipeline_health') }}, {{ ref('rejections') }}
 {%- set relations = graph.nodes.values()
     | selectattr('resource_type', 'equalto', 'model')
-    | selectattr('fqn.1', 'in', ['attribution', 'insights', 'health'])
+    | selectattr('fqn.1', 'in', ['attribution', 'insights', 'health', 'sinks'])
     | map(attribute='alias') | join("', '") %}
 
 select
