@@ -58,21 +58,21 @@ from kafka_offsets
 left join seen using (topic, kafka_partition)
 left join lateral (
     select extract(epoch from kafka_time)::float8 as kafka_time, count(*) as messages
-    from typed_clicks
+    from base_clicks
     where
         kafka_offsets.topic = 'clicks'
-        and typed_clicks.kafka_partition = kafka_offsets.kafka_partition
-        and typed_clicks.kafka_offset >= seen.next_offset
-        and typed_clicks.kafka_offset < kafka_offsets.next_offset
+        and base_clicks.kafka_partition = kafka_offsets.kafka_partition
+        and base_clicks.kafka_offset >= seen.next_offset
+        and base_clicks.kafka_offset < kafka_offsets.next_offset
     group by 1
     union all
     select extract(epoch from kafka_time)::float8 as kafka_time, count(*) as messages
-    from checked_purchases
+    from int_purchases_validated
     where
         kafka_offsets.topic = 'purchases'
-        and checked_purchases.kafka_partition = kafka_offsets.kafka_partition
-        and checked_purchases.kafka_offset >= seen.next_offset
-        and checked_purchases.kafka_offset < kafka_offsets.next_offset
+        and int_purchases_validated.kafka_partition = kafka_offsets.kafka_partition
+        and int_purchases_validated.kafka_offset >= seen.next_offset
+        and int_purchases_validated.kafka_offset < kafka_offsets.next_offset
     group by 1
 ) as fresh on true
 """

@@ -8,7 +8,7 @@
             'purchase_first_clicks': 'purchase_id',
         },
         touched_if={
-            'typed_clicks':
+            'base_clicks':
                 'changed.click_time <= (select max(purchase_time) from '
                 ~ ref('stg_purchases') ~ ') and '
                 ~ '(changed.click_time <= stored.click_time) is not false',

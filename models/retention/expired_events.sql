@@ -1,9 +1,9 @@
 with clicks as (
-    select * from {{ ref('typed_clicks') }}
+    select * from {{ ref('base_clicks') }}
 ),
 
 purchases as (
-    select * from {{ ref('checked_purchases') }}
+    select * from {{ ref('int_purchases_validated') }}
 )
 
 select

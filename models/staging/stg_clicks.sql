@@ -6,5 +6,5 @@ select
     source,
     ip,
     click_time
-from {{ ref('typed_clicks') }}
+from {{ ref('base_clicks') }}
 where reason is null

@@ -11,5 +11,5 @@ select
     shipping_cost,
     claimed_total_cost,
     purchase_time
-from {{ ref('checked_purchases') }}
+from {{ ref('int_purchases_validated') }}
 where reason is null

@@ -39,7 +39,7 @@ from {{ ref('checkouts') }} group by unit_price
 EDITS = [
     ("models/sources/kafka_offsets.sql", "newest_kafka_time timestamptz,", ""),
     (
-        "models/staging/typed_clicks.sql",
+        "models/staging/base_clicks.sql",
         "    kafka_time,\n    case",
         "    kafka_time,\n    kafka_offset as number,\n    case",
     ),
@@ -122,7 +122,7 @@ def fill(stack: Pipeline) -> int:
 
 VERSION: LiteralString = """
 select
-    (select not to_jsonb(row) ? 'number' from typed_clicks as row limit 1),
+    (select not to_jsonb(row) ? 'number' from base_clicks as row limit 1),
     (select to_jsonb(row) ? 'brand' from checkouts as row limit 1),
     (select to_jsonb(row) ? 'brand' from checkouts_topic as row limit 1),
     exists (
@@ -304,5 +304,5 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
         (False,)
     ]
     done = {step.text for step in steps}
-    assert {"Model typed_clicks rebuilt", "Model checkouts rebuilt"} <= done
+    assert {"Model base_clicks rebuilt", "Model checkouts rebuilt"} <= done
     pipeline.close()

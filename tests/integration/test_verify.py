@@ -19,9 +19,9 @@ from firstclick_generator import generate
 from pipeline import Harness
 
 A_ROW = {
-    "typed_clicks": "update {t} set click_at = 'Nowhere' where ctid = (select ctid"
+    "base_clicks": "update {t} set click_at = 'Nowhere' where ctid = (select ctid"
     " from {t} where reason is null limit 1)",
-    "checked_purchases": "delete from {t} where ctid = (select ctid from {t}"
+    "int_purchases_validated": "delete from {t} where ctid = (select ctid from {t}"
     " where reason is not null limit 1)",
     "rejected_events": "update {t} set reason = 'no reason' where ctid = (select ctid"
     " from {t} limit 1)",
@@ -35,7 +35,7 @@ A_ROW = {
 """A statement for each relation that makes one row wrong."""
 
 ALL_ROWS = {
-    "typed_clicks": "update {t} set click_at = 'Nowhere' where reason is null",
+    "base_clicks": "update {t} set click_at = 'Nowhere' where reason is null",
     "rejected_events": "update {t} set reason = 'no reason'",
     "checkouts": "update {t} set profit = profit + 0.000001",
     "minute_genders": "delete from {t}",
@@ -159,7 +159,7 @@ def test_a_row_that_was_tampered_with_is_found_in_its_relation(
     of_relation = differing(found.recomputed)
     assert {name: of_relation.get(name) for name in A_ROW} == dict.fromkeys(A_ROW, 1)
     # Those that read none of them
-    assert {"typed_purchases", "minute_revenue"}.isdisjoint(of_relation)
+    assert {"base_purchases", "minute_revenue"}.isdisjoint(of_relation)
     assert verified(pipeline.stack, sample=0).equal
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 FIRST_CLICKS = "macros/dialect/first_clicks.sql"
 CHECKOUTS = "models/attribution/checkouts.sql"
-CHECKED_PURCHASES = "models/staging/checked_purchases.sql"
-TYPED_PURCHASES = "models/staging/typed_purchases.sql"
+VALIDATED_PURCHASES = "models/staging/int_purchases_validated.sql"
+BASE_PURCHASES = "models/staging/base_purchases.sql"
 DELTAS = "macros/maintained_view/delta_sql.sql"
 PREPARATION = "macros/maintained_view/prepare_maintenance.sql"
 SINK = "macros/maintained_view/kafka_sink.sql"
@@ -137,14 +137,14 @@ EDITS = [
     ),
     Edit(
         "an unknown product is no reason",
-        CHECKED_PURCHASES,
+        VALIDATED_PURCHASES,
         "when products.product_id is null then 'unknown product'",
         "when false then 'unknown product'",
         MODELS,
     ),
     Edit(
         "an unknown product is said before an unknown user",
-        CHECKED_PURCHASES,
+        VALIDATED_PURCHASES,
         "when users.user_id is null then 'unknown user'",
         "when users.user_id is null and products.product_id is not null"
         " then 'unknown user'",
@@ -152,7 +152,7 @@ EDITS = [
     ),
     Edit(
         "a success has a reason of failure",
-        TYPED_PURCHASES,
+        BASE_PURCHASES,
         "when reason is null and payment_status = 'failure'",
         "when reason is null",
         MODELS,

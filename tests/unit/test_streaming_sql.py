@@ -107,7 +107,7 @@ def test_a_zero_byte_is_looked_for_in_what_is_shown_as_text(
     target, models = compiled
     looked_for = {"materialize": "'^(?:0[1-9a-f]", "risingwave": "chr(0)"}[target]
     for column in ("event_key", "payload"):
-        shown = models["typed_clicks"].rpartition(f"end as {column}")[0]
+        shown = models["base_clicks"].rpartition(f"end as {column}")[0]
         assert looked_for in shown.rpartition("case when reason is not null")[2]
 
 
@@ -116,7 +116,7 @@ def test_decimals_are_read_as_risingwave_prints_them(
 ) -> None:
     target, models = compiled
     if target == "risingwave":
-        [pattern] = re.findall("'discount' ~ '([^']*)'", models["typed_purchases"])
+        [pattern] = re.findall("'discount' ~ '([^']*)'", models["base_purchases"])
         for text in ("0", "-0.0", "0.999999", "0.000012", "1e-6", "-9e-6", "100.0"):
             assert re.search(pattern, text), text
         for text in ("1e-7", "1.2e-6", "10e-6", "0.1234567", "1e+16", "1e16", "NaN"):

@@ -14,7 +14,7 @@
 }}
 
 with purchases as (
-    select * from {{ ref('typed_purchases') }}
+    select * from {{ ref('base_purchases') }}
 ),
 
 users as (
