@@ -1,5 +1,5 @@
 {#- A condition is true of every row; a null is not true. -#}
-{% test holds(model, condition) %}
+{% test expression_is_true(model, expression) %}
     select * from {{ model }}
-    where ({{ condition }}) is not true
+    where ({{ expression }}) is not true
 {% endtest %}
