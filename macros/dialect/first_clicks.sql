@@ -22,7 +22,7 @@
             clicks.click_time
         from {{ clicks }} as clicks
         where {{ is_in_window() }}
-        order by clicks.click_time, {{ by_code_point('clicks.click_id') }}
+        order by clicks.click_time, {{ binary_collation('clicks.click_id') }}
         limit 1
     ) as first_clicks
 {%- endmacro %}

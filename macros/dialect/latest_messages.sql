@@ -1,6 +1,6 @@
 {#- The latest message of each key, its payload read as JSON where it is JSON. A
     query of event_key, payload, document, kafka_partition, kafka_offset, kafka_time:
-    the first two as they came, for text_of(). -#}
+    the first two as they came, for bytes_as_text(). -#}
 {% macro latest_messages(relation) %}
     {{- adapter.dispatch('latest_messages')(relation) -}}
 {% endmacro %}

@@ -30,7 +30,7 @@
 
 {% macro materialize__minutes_of_last_hour(insight) -%}
     {{ context['minute_' ~ insight](
-        ref('checkouts'), lasts('purchase_time', '1 hour')) }}
+        ref('checkouts'), temporal_filter('purchase_time', '1 hour')) }}
 {%- endmacro %}
 
 {% macro risingwave__minutes_of_last_hour(insight) -%}

@@ -5,7 +5,7 @@ with clicks as (
 clicks_in_window as (
     select * from clicks
     where
-        {{ lasts(
+        {{ temporal_filter(
             'click_time',
             seconds_of('attribution_window') ~ ' seconds',
             inclusive=true
@@ -17,7 +17,7 @@ ranked as (
         *,
         row_number() over (
             partition by user_id
-            order by click_time, {{ by_code_point('click_id') }}
+            order by click_time, {{ binary_collation('click_id') }}
         ) as place
     from clicks_in_window
 )

@@ -21,7 +21,7 @@
 
 with messages as (
     {{ latest_messages(ref('raw_clicks')) }}
-    {{ computed_once() }}
+    {{ optimization_fence() }}
 ),
 
 valued as (
@@ -29,7 +29,7 @@ valued as (
         *,
         {{ field_values(fields) | indent(4) }}
     from messages
-    {{ computed_once() }}
+    {{ optimization_fence() }}
 ),
 
 checked as (
@@ -37,12 +37,12 @@ checked as (
         *,
         {{ rejection_reason(fields, time='click_time') | indent(8) }} as reason
     from valued
-    {{ computed_once() }}
+    {{ optimization_fence() }}
 )
 
 select
-    case when reason is not null then {{ text_of('event_key') }} end as event_key,
-    case when reason is not null then {{ text_of('payload') }} end as payload,
+    case when reason is not null then {{ bytes_as_text('event_key') }} end as event_key,
+    case when reason is not null then {{ bytes_as_text('payload') }} end as payload,
     case when reason is not null then event_key end as message_key,
     reason,
     case when reason is null then click_id end as click_id,

@@ -14,7 +14,7 @@
 
 with messages as (
     {{ latest_messages(ref('raw_purchases')) }}
-    {{ computed_once() }}
+    {{ optimization_fence() }}
 ),
 
 valued as (
@@ -22,7 +22,7 @@ valued as (
         *,
         {{ field_values(fields) | indent(4) }}
     from messages
-    {{ computed_once() }}
+    {{ optimization_fence() }}
 ),
 
 checked as (
@@ -32,12 +32,12 @@ checked as (
             rejection_reason(fields, time='purchase_time', is_indexed=true) | indent(8)
         }} as reason
     from valued
-    {{ computed_once() }}
+    {{ optimization_fence() }}
 )
 
 select
-    {{ text_of('event_key') }} as event_key,
-    {{ text_of('payload') }} as payload,
+    {{ bytes_as_text('event_key') }} as event_key,
+    {{ bytes_as_text('payload') }} as payload,
     event_key as message_key,
     payload as message_value,
     reason,

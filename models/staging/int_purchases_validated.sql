@@ -54,8 +54,12 @@ checked as (
 )
 
 select
-    case when reason is not null then {{ text_of('message_key') }} end as event_key,
-    case when reason is not null then {{ text_of('message_value') }} end as payload,
+    case
+        when reason is not null then {{ bytes_as_text('message_key') }}
+    end as event_key,
+    case
+        when reason is not null then {{ bytes_as_text('message_value') }}
+    end as payload,
     case when reason is not null then message_key end as message_key,
     reason,
     purchase_id,

@@ -16,7 +16,7 @@ expected as (
     from checkouts
     where
         payment_status = 'success'
-        and {{ lasts('purchase_time', '1 hour') }}
+        and {{ temporal_filter('purchase_time', '1 hour') }}
     group by gender
 ),
 

@@ -20,7 +20,7 @@ expected as (
     where
         payment_status = 'success'
         and click_id is not null
-        and {{ lasts('purchase_time', '1 hour') }}
+        and {{ temporal_filter('purchase_time', '1 hour') }}
     group by source
 ),
 

@@ -89,8 +89,8 @@ EDITS = [
     Edit(
         "clicks of one millisecond are in no order",
         FIRST_CLICKS,
-        "{{ by_code_point('clicks.click_id') }}",
-        "{{ by_code_point('clicks.click_id') }} desc",
+        "{{ binary_collation('clicks.click_id') }}",
+        "{{ binary_collation('clicks.click_id') }} desc",
         MODELS,
     ),
     Edit(

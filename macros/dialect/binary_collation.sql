@@ -1,17 +1,17 @@
 {#- A text to order by, as every engine orders it: by code points. PostgreSQL orders
     as its database was made to, unless told. -#}
-{% macro by_code_point(column) %}
-    {{- adapter.dispatch('by_code_point')(column) -}}
+{% macro binary_collation(column) %}
+    {{- adapter.dispatch('binary_collation')(column) -}}
 {% endmacro %}
 
-{% macro postgres__by_code_point(column) -%}
+{% macro postgres__binary_collation(column) -%}
     {{ column }} collate "C"
 {%- endmacro %}
 
-{% macro materialize__by_code_point(column) -%}
+{% macro materialize__binary_collation(column) -%}
     {{ column }}
 {%- endmacro %}
 
-{% macro risingwave__by_code_point(column) -%}
+{% macro risingwave__binary_collation(column) -%}
     {{ column }}
 {%- endmacro %}
