@@ -165,7 +165,7 @@ class Expirer:
         """
         with self._connection.transaction():
             self._connection.execute(
-                sql.SQL("select {maintenance}.serialise()").format(**self._names)
+                sql.SQL("select {maintenance}.lock_writers()").format(**self._names)
             )
             for topic in TOPICS:
                 table = sql.Identifier(self._pipeline.schema_name, f"raw_{topic}")

@@ -39,8 +39,8 @@ def exclusive_session(
         keepalives_count=3,
     ) as connection:
         connection.execute("set client_connection_check_interval to '1s'")
-        alone = f"{pipeline.schema_name}_maintenance.alone"
-        for name in (*relations, alone):
+        lock = f"{pipeline.schema_name}_maintenance.try_singleton_lock"
+        for name in (*relations, lock):
             found = connection.execute(
                 "select coalesce(to_regclass(%(name)s)::oid, to_regproc(%(name)s))",
                 {"name": name},
@@ -63,7 +63,7 @@ def _wait_for_turn(
 ) -> None:
     said = False
     ask = sql.SQL("select {}(%s)").format(
-        sql.Identifier(f"{schema}_maintenance", "alone")
+        sql.Identifier(f"{schema}_maintenance", "try_singleton_lock")
     )
     while connection.execute(ask, [role]).fetchone() != (True,):
         if not said:

@@ -36,7 +36,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- if statements -%}
-        select {{ maintenance_schema() }}.serialise();
+        select {{ maintenance_schema() }}.lock_writers();
         set local lock_timeout = '30s';
         {{ statements | join(';\n') }}
     {%- endif -%}

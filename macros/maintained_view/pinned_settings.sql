@@ -49,6 +49,6 @@ $$;
     writers, and has what it computes be what the triggers compute. -#}
 {% macro begin_maintenance() %}
     {% call statement('begin_maintenance', auto_begin=True) %}
-        select {{ maintenance_schema() }}.serialise(), {{ maintenance_schema() }}.pin()
+        select {{ maintenance_schema() }}.lock_writers(), {{ maintenance_schema() }}.pin()
     {% endcall %}
 {% endmacro %}

@@ -22,11 +22,11 @@ create table if not exists {{ maintenance }}.models (
 {{ prepare_remembered_triggers() }}
 
 -- Taken first by whoever writes to the pipeline, until the transaction ends.
-create or replace function {{ maintenance }}.serialise() returns void
+create or replace function {{ maintenance }}.lock_writers() returns void
 language sql {{ as_owner() }} as $$
     select pg_advisory_xact_lock(hashtextextended('{{ maintenance }}', 0))
 $$;
-{{ for_the_owner(maintenance ~ '.serialise') }};
+{{ for_the_owner(maintenance ~ '.lock_writers') }};
 
 -- Has the planner know what the models' tables and those that they read hold by now,
 -- where autovacuum has not come yet, which sees to it from then on. A table that
@@ -55,13 +55,13 @@ $$;
 
 -- Whether the session is its worker's only one: true for the first that asks, until
 -- it ends.
-create or replace function {{ maintenance }}.alone(worker text) returns boolean
+create or replace function {{ maintenance }}.try_singleton_lock(worker text) returns boolean
 language sql {{ as_owner() }} as $$
     select pg_try_advisory_lock(
         hashtextextended('firstclick ' || worker || ' of {{ target.schema }}', 0)
     )
 $$;
-{{ for_the_owner(maintenance ~ '.alone') }};
+{{ for_the_owner(maintenance ~ '.try_singleton_lock') }};
 
 {{ prepare_pin() }}
 create or replace function {{ maintenance }}.guard() returns trigger
@@ -72,7 +72,7 @@ begin
             '% feeds maintained views: write to it under read committed, not %',
             tg_table_name, current_setting('transaction_isolation');
     end if;
-    perform {{ maintenance }}.serialise();
+    perform {{ maintenance }}.lock_writers();
     -- A truncation tells no trigger which rows went; a deletion does.
     if tg_op = 'TRUNCATE' then
         execute format('delete from %s', tg_relid::regclass);

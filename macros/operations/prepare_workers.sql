@@ -9,9 +9,9 @@
 {% macro postgres__prepare_workers() %}
 {% set maintenance = maintenance_schema() %}
 {% for worker, functions in {
-    'connector': ['alone(text)', 'analyze_tables()', 'serialise()'],
-    'publisher': ['alone(text)'],
-    'expire': ['serialise()'],
+    'connector': ['try_singleton_lock(text)', 'analyze_tables()', 'lock_writers()'],
+    'publisher': ['try_singleton_lock(text)'],
+    'expire': ['lock_writers()'],
 }.items() %}
 {% set role = adapter.quote(role_of(worker)) %}
 do $$

@@ -260,7 +260,7 @@ def test_a_signal_ends_it_even_while_another_writer_holds_the_lock(
     world.send("clicks", [(b"a", b"1")])
     world.assert_carried()
     with psycopg.connect(world.database_url) as other:
-        other.execute(f"select {world.schema}_maintenance.serialise()")
+        other.execute(f"select {world.schema}_maintenance.lock_writers()")
         world.send("clicks", [(b"b", b"1")])
         connector.says("waiting for another writer")
         assert connector.terminate() == 0

@@ -67,7 +67,7 @@ FORBIDDEN = [
     "select * from firstclick.checkouts_topic",
     "select * from firstclick.checkouts_changes",
     "select * from firstclick_maintenance.models",
-    "select firstclick_maintenance.serialise()",
+    "select firstclick_maintenance.lock_writers()",
     "select firstclick_maintenance.analyze_tables()",
     "insert into firstclick.checkouts (purchase_id) values ('x')",
     "update firstclick.checkouts set profit = 0",

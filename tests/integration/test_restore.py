@@ -317,7 +317,7 @@ def test_an_end_at_the_last_moment_takes_all_back(
         psycopg.connect(empty.url) as connection,
     ):
         # For which whoever writes to the pipeline waits
-        connection.execute("select firstclick_maintenance.serialise()")
+        connection.execute("select firstclick_maintenance.lock_writers()")
         with subprocess.Popen(
             [*COMMAND, "restore", str(file)],
             env=environment,

@@ -198,9 +198,9 @@ def test_a_worker_calls_no_function_that_works_as_the_owner_but_its_own(
         .fetchall()
     )
     assert {name for (name,) in callable_} == {
-        "connector": {"alone", "analyze_tables", "serialise"},
-        "publisher": {"alone"},
-        "expire": {"serialise"},
+        "connector": {"try_singleton_lock", "analyze_tables", "lock_writers"},
+        "publisher": {"try_singleton_lock"},
+        "expire": {"lock_writers"},
     }[worker]
 
 
@@ -231,7 +231,7 @@ def test_a_name_in_the_writers_own_path_is_not_taken_for_the_catalogues(
             ).format(trap)
         )
         owner.execute(sql.SQL("set search_path to {}, pg_catalog").format(trap))
-        owner.execute("select firstclick_maintenance.serialise()")
+        owner.execute("select firstclick_maintenance.lock_writers()")
         with pytest.raises(psycopg.errors.RaiseException, match="caught"):
             owner.execute("select hashtextextended('', 0)")
         owner.rollback()

@@ -406,7 +406,7 @@ EDITS = [
     Edit(
         "writers don't wait for each other",
         PREPARATION,
-        "    perform {{ maintenance }}.serialise();\n    -- A truncation",
+        "    perform {{ maintenance }}.lock_writers();\n    -- A truncation",
         "    -- A truncation",
         MACROS,
     ),

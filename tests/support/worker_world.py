@@ -31,10 +31,11 @@ PATIENCE = 40.0
 TABLES = """
 create schema {schema};
 create schema {maintenance};
-create function {maintenance}.serialise() returns void language sql as $$
+create function {maintenance}.lock_writers() returns void language sql as $$
     select pg_advisory_xact_lock(hashtextextended({name}, 0))
 $$;
-create function {maintenance}.alone(worker text) returns boolean language sql as $$
+create function {maintenance}.try_singleton_lock(worker text) returns boolean
+language sql as $$
     select pg_try_advisory_lock(hashtextextended({name} || worker, 0))
 $$;
 create function {maintenance}.analyze_tables() returns void

@@ -90,7 +90,7 @@ def _relations(schema: str) -> list[str]:
     tables = [f"{schema}.raw_{topic}" for topic in TOPICS]
     return [
         *(*tables, f"{schema}.kafka_offsets", f"{schema}.kafka_tombstones"),
-        f"{schema}_maintenance.serialise",
+        f"{schema}_maintenance.lock_writers",
     ]
 
 

@@ -33,7 +33,7 @@ LAST_MICROSECOND = LAST_TIME * 1000 - POSTGRES_EPOCH
 BEGIN = """
 begin;
 set local lock_timeout to '1s';
-select {maintenance}.serialise();
+select {maintenance}.lock_writers();
 set local lock_timeout to default
 """
 
