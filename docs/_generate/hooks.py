@@ -1,4 +1,4 @@
-"""A hook of MkDocs, for what the site needs beyond the pages in docs/.
+"""Hooks of MkDocs, for what the site needs beyond the pages in docs/.
 
 A page's links are those that work on GitHub. Links to folders and files of the
 repository become plain text in the site, which does not have them, and a link that
@@ -19,7 +19,10 @@ ROOT_PAGES = ("SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 """Pages that GitHub expects at the root of a repository."""
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)")
-_LOADED = re.compile(r'(?:<link[^>]+href|<script[^>]+src|<img[^>]+src)="https?://[^"]+')
+_LOADED = re.compile(
+    r'(?:<link(?! rel="(?:canonical|prev|next)")[^>]+href|<(?:script|img)[^>]+src)='
+    r'"https?://[^"]+'
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
