@@ -42,7 +42,7 @@ def test_a_link_is_that_of_the_site(uri: str, markdown: str, expected: str) -> N
 
 
 def test_a_link_that_leads_nowhere_fails_the_build() -> None:
-    with pytest.raises(PluginError, match="index.md links to nowhere.md"):
+    with pytest.raises(PluginError, match=r"index\.md links to nowhere\.md"):
         in_site("index.md", "[it](nowhere.md)")
 
 
