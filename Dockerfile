@@ -4,14 +4,11 @@ FROM python:3.12-slim AS build
 WORKDIR /firstclick
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /venv
-COPY requirements.lock ./
-RUN /venv/bin/pip install --require-hashes --requirement requirements.lock
+COPY requirements-production.lock ./
+RUN /venv/bin/pip install --require-hashes --requirement requirements-production.lock
 COPY . .
-RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \
-    # What only developers need
-    && /venv/bin/pip uninstall --yes --quiet \
-        hypothesis mypy playwright pytest pytest-cov pytest-timeout ruff \
-        sqlfluff sqlfluff-templater-dbt
+# The build fetches ECharts with an npm of its own, which stays out of the image
+RUN /venv/bin/pip install --no-deps --editable .
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 firstclick

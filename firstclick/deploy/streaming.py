@@ -1,6 +1,7 @@
 """The command `firstclick deploy`."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from firstclick.core.errors import SettingsError
 from firstclick.core.pipeline import named
@@ -21,6 +22,7 @@ def deploy(settings: Settings, say: Callable[[str], None]) -> None:
             "FIRSTCLICK_TARGET is 'embedded', expected 'materialize' or 'risingwave': "
             "the embedded engine's models are deployed by `firstclick up` or `dbt run`"
         )
+    _require_adapter(settings.target)
     url, kafka = settings.database_url, settings.kafka
     if url is None or kafka is None:
         raise SettingsError(
@@ -33,3 +35,11 @@ def deploy(settings: Settings, say: Callable[[str], None]) -> None:
         Materialize.of(models, say).run()
     else:
         RisingWave(models, say, named(settings)).run()
+
+
+def _require_adapter(target: str) -> None:
+    if find_spec(f"dbt.adapters.{target}") is None:
+        raise SettingsError(
+            f"FIRSTCLICK_TARGET is {target!r}, expected dbt-{target} to be installed "
+            f"with it: run `pip install 'firstclick[{target}]'`"
+        )

@@ -1,5 +1,7 @@
 """docker-compose.yml and the workflow, as far as they can be read without Docker."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +61,15 @@ def test_the_workflow_names_services_and_scripts_that_there_are() -> None:
         assert f"conformance-{engine}" in SERVICES
     assert {"run": "scripts/test"} in jobs["test"]["steps"]
     assert (PROJECT / "scripts/test").exists()
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    tested = versions(PROJECT / "requirements.lock")
+    of_image = versions(PROJECT / "requirements-production.lock")
+    assert of_image.items() < tested.items()
+    assert {"dbt-materialize", "dbt-risingwave"} < of_image.keys()
+    assert not {"mypy", "pytest", "ruff"} & of_image.keys()
+
+
+def versions(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)", lock.read_text(), re.M))

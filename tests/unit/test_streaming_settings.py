@@ -4,7 +4,7 @@ import pytest
 
 from firstclick.core.errors import ServerError, SettingsError
 from firstclick.core.settings import Settings
-from firstclick.deploy import deploy
+from firstclick.deploy import deploy, streaming
 from firstclick.operate.repair import require_materialize
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -40,6 +40,15 @@ def test_a_cluster_is_named_by_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTCLICK_COMPUTE_CLUSTER", "a; drop cluster b")
     with pytest.raises(SettingsError, match="FIRSTCLICK_COMPUTE_CLUSTER"):
         deploy(settings(**SERVERS), print)
+
+
+@pytest.mark.parametrize("target", ["materialize", "risingwave"])
+def test_an_extra_that_is_not_installed_is_named(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=rf"'firstclick\[{target}\]'"):
+        deploy(settings(target=target, **SERVERS), print)
 
 
 @pytest.mark.usefixtures("apart")

@@ -1,10 +1,10 @@
-"""The files that a browser loads: our own, and the charts' library from its wheel."""
+"""The files that a browser loads: our own, and ECharts."""
 
 import gzip
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -13,54 +13,43 @@ from firstclick.core.errors import ServerError
 STATIC = Path(__file__).parent / "static"
 TEMPLATES = Path(__file__).parent / "templates"
 
+_VENDOR = Path(__file__).parent / "vendor" / "echarts"
+_MODULE = _VENDOR / "echarts.esm.min.mjs"
+
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class ECharts:
-    """ECharts as a module, which the wheel of NiceGUI carries.
-
-    Looked up without importing NiceGUI, which takes a second.
-    """
+    """ECharts as one JavaScript module, which the build of the package fetched."""
 
     def __init__(self) -> None:
-        """Raises ServerError where it is missing."""
+        """Raises ServerError if the package was built without it."""
         try:
-            wheel = distribution("nicegui")
-        except PackageNotFoundError as error:
+            pin = msgspec.json.decode((_VENDOR / "echarts.json").read_bytes())
+        except FileNotFoundError as error:
             raise ServerError(
-                "nicegui is not installed, expected it for its ECharts: install the "
-                "requirements anew"
+                f"{_VENDOR} has no ECharts, expected the build to have fetched it: "
+                "install First Click again"
             ) from error
-        self.version = wheel.version
-        self._directory = Path(
-            str(wheel.locate_file("nicegui/elements/echart/dist"))
-        ).resolve()
-        if not (self._directory / "index.js").is_file():
-            raise ServerError(
-                f"{self._directory} has no index.js, expected nicegui's ECharts: "
-                "install the requirements anew"
-            )
+        self.version: str = pin["version"]
 
     @property
     def url(self) -> str:
-        return f"/vendor/echarts/{self.version}/index.js"
+        """Its address on our server, which changes with its version."""
+        return f"/vendor/echarts/{self.version}/{_MODULE.name}"
 
     @cached_property
-    def _compressed(self) -> dict[str, bytes]:
-        return {}
+    def _compressed(self) -> bytes:
+        return gzip.compress(_MODULE.read_bytes(), 6)
 
     async def serve(self, request: Request) -> Response:
-        """Answer with a file; its address holds the version, so it never changes."""
-        name = request.path_params["name"]
-        path = self._directory / name
-        if request.path_params["version"] != self.version or not path.is_file():
+        """Answer with the module. Browsers keep it for ever, by its address."""
+        if request.url.path != self.url:
             return PlainTextResponse("no such file\n", 404)
         headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["Content-Encoding"] = "gzip"
-            if name not in self._compressed:
-                self._compressed[name] = gzip.compress(path.read_bytes(), 6)
-            body = self._compressed[name]
+            body = self._compressed
         else:
-            body = path.read_bytes()
+            body = _MODULE.read_bytes()
         return Response(body, media_type="text/javascript", headers=headers)

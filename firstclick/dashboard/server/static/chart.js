@@ -3,9 +3,8 @@
 import { element, fill, write } from "./elements.js";
 import { token } from "./theme.js";
 
-/** ECharts, or undefined where it can't be loaded. */
-const library = import(document.documentElement.dataset.echarts).then(
-  ({ echarts }) => echarts,
+/** ECharts, or undefined if the browser can't load it. */
+const library = import(document.documentElement.dataset.echarts).catch(
   () => undefined,
 );
 const still = matchMedia("(prefers-reduced-motion: reduce)");
