@@ -1,9 +1,13 @@
-"""Builds the package: fetches ECharts, which the live page draws with.
+"""Builds the package: the dbt project goes into the wheel, and ECharts.
 
-Its version and digest are in echarts.json. npm downloads it, because Apache publishes
-ECharts there and not on PyPI. A machine without npm gets one from PyPI for as long as
-the build takes. The wheel and the source distribution contain the result, so whoever
-installs the wheel needs neither npm nor a network.
+A clone has the dbt project at its root, where dbt expects it; a wheel has it inside the
+package, where `firstclick.core.project` finds it.
+
+The live page draws with ECharts, whose version and digest are in echarts.json. npm
+downloads it, because Apache publishes ECharts there and not on PyPI. A machine without
+npm gets one from PyPI for as long as the build takes. The wheel and the source
+distribution contain the result, so whoever installs the wheel needs neither npm nor a
+network.
 """
 
 import base64
@@ -24,6 +28,15 @@ SERVER = Path("firstclick/dashboard/server")
 PIN = SERVER / "echarts.json"
 TARGET = SERVER / "vendor" / "echarts"
 
+PROJECT = (
+    *("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "grafana"),
+    "tests/data",
+)
+"""What of the repository is the dbt project."""
+
+PLUGIN = "dbt_firstclick.py"
+"""A plugin of dbt's, which dbt finds by its prefix among the top-level modules."""
+
 FILES = ("dist/echarts.esm.min.mjs", "LICENSE", "NOTICE", "licenses/LICENSE-d3")
 """What the package takes of ECharts: the library as one module, and its terms."""
 
@@ -42,9 +55,13 @@ class BuildHook(BuildHookInterface[Any]):
         return [] if has_npm else [NPM]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Fetch ECharts unless it is there, and add it to what is built."""
+        """Add ECharts, and to a wheel the dbt project; an editable install has it in
+        the clone."""
         fetch(Path(self.root))
         build_data["artifacts"].append(f"/{TARGET}/")
+        if self.target_name == "wheel" and version == "standard":
+            included = {name: f"firstclick/project/{name}" for name in PROJECT}
+            build_data["force_include"].update({**included, PLUGIN: PLUGIN})
 
 
 def fetch(root: Path) -> None:

@@ -5,6 +5,7 @@ The same as the macro ``seconds_of`` makes of them.
 
 import re
 from functools import cache
+from pathlib import Path
 
 import yaml
 
@@ -18,12 +19,12 @@ _LONGEST = 36_500 * _SECONDS["day"]
 
 
 @cache
-def seconds_of(variable: str) -> int:
-    """Read a variable of dbt_project.yml that is written as ``36 hours``.
+def seconds_of(variable: str, project: Path = PROJECT) -> int:
+    """Read a variable of the project's dbt_project.yml, such as ``36 hours``.
 
     Raises SettingsError.
     """
-    file = PROJECT / "dbt_project.yml"
+    file = project / "dbt_project.yml"
     text = str(yaml.safe_load(file.read_text())["vars"][variable])
     parts = _WRITTEN.fullmatch(text)
     seconds = int(parts[1]) * _SECONDS[parts[2]] if parts is not None else 0
@@ -36,11 +37,12 @@ def seconds_of(variable: str) -> int:
     return seconds
 
 
-def hours_of_messages() -> int:
+def hours_of_messages(project: Path = PROJECT) -> int:
     """For how long Kafka has to keep a message, so that all can be read again.
 
     That is as long as the models keep purchases, and clicks a window longer, by their
     own times: they may be younger than Kafka says, by minutes. Raises SettingsError.
     """
-    seconds = seconds_of("retention") + seconds_of("attribution_window")
+    seconds = seconds_of("retention", project)
+    seconds += seconds_of("attribution_window", project)
     return 1 - -seconds // _HOUR

@@ -101,6 +101,8 @@ class State(msgspec.Struct):
     kafka_security: Security = Security()
     schema_name: str = "firstclick"
     topic_prefix: str = ""
+    project: str | None = None
+    """The dbt project; an earlier version's state doesn't say."""
     error: str | None = None
 
 

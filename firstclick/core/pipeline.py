@@ -12,6 +12,7 @@ import psutil
 from firstclick.core.cluster import Cluster
 from firstclick.core.errors import ServerError, SettingsError
 from firstclick.core.home import Home, State
+from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 
 SUPERVISOR_MODULE = "firstclick.operate.supervisor"
@@ -37,6 +38,8 @@ class Pipeline:
     """The live page, where one is served."""
     metrics: Path | None = None
     """Where workers leave what they count, for the live page."""
+    project: Path = PROJECT
+    """The dbt project that its models come from."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -103,6 +106,7 @@ def ready(home: Path, state: State) -> Pipeline:
         state.topic_prefix,
         reader_url=state.reader_url,
         live_url=state.live_url,
+        project=Path(state.project) if state.project else PROJECT,
     )
 
 
@@ -126,6 +130,7 @@ def named(settings: Settings) -> Pipeline:
         settings.topic_prefix,
         settings.target,
         metrics=settings.metrics,
+        project=settings.project,
     )
 
 
@@ -144,4 +149,5 @@ def located(settings: Settings) -> Pipeline:
         found.schema_name,
         found.topic_prefix,
         settings.target,
+        project=found.project,
     )

@@ -1,6 +1,10 @@
-"""Where the dbt project is."""
+"""Where the dbt project is: the models, macros, seeds, dbt tests and dashboards."""
 
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""The directory with dbt_project.yml: the clone that the package is installed from."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+_IN_WHEEL = _PACKAGE / "project"
+
+PROJECT = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
+"""The project that First Click brings. A wheel has it inside the package; in a clone it
+is the repository's root. ``FIRSTCLICK_PROJECT`` names another one."""

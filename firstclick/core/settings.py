@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from firstclick.core.cluster import Cluster, Mechanism, Protocol, Security, pem
 from firstclick.core.errors import SettingsError
+from firstclick.core.project import PROJECT
 
 ROOT_HOME = Path("/var/lib/firstclick")
 
@@ -63,6 +64,12 @@ def _are_servers(servers: str) -> str:
         if not host or not re.fullmatch(r"[0-9]{1,5}", port):
             raise ValueError
     return servers
+
+
+def _is_project(directory: Path) -> Path:
+    if not (directory / "dbt_project.yml").is_file():
+        raise ValueError
+    return directory
 
 
 def _setting(name: str, expected: str, default: Any = None) -> Any:
@@ -244,6 +251,14 @@ class Settings(BaseSettings):
         "FIRSTCLICK_TARGET", "embedded, materialize or risingwave", "embedded"
     )
     """The engine that runs the models."""
+
+    project: Annotated[File, AfterValidator(_is_project)] = Field(
+        default_factory=lambda: PROJECT,
+        validation_alias="FIRSTCLICK_PROJECT",
+        description="a directory with a dbt_project.yml, as `firstclick init` writes",
+    )
+    """The directory of your dbt project, as `firstclick init` writes it. If unset, the
+    models, seeds and dashboards that First Click brings."""
 
     @property
     def live_is_private(self) -> bool:

@@ -43,6 +43,7 @@ class Feed:
             child_environment(
                 {
                     **stack.kafka.environment(),
+                    "FIRSTCLICK_PROJECT": str(stack.project),
                     "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
                 }
             ),
@@ -120,6 +121,7 @@ def main(rate: str, duration: str, backfill_hours: str) -> int:
                 backfill_hours=float(backfill_hours),
                 stop=stop,
                 on_progress=_tell,
+                seeds=settings.project / "seeds",
             )
         except FirstClickError as error:
             print(error, flush=True)

@@ -49,6 +49,7 @@ class Deployer:
     database_url: str
     schema_name: str
     topic_prefix: str
+    project: Path = PROJECT
     _process: subprocess.Popen[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
@@ -69,11 +70,6 @@ class Deployer:
         again. Raises DeploymentError with the first thing that dbt complained about,
         and where its log is: nothing was changed then.
         """
-        if not (PROJECT / "dbt_project.yml").is_file():
-            raise DeploymentError(
-                f"{PROJECT} has no dbt_project.yml, expected the clone: install "
-                "with pip install --editable from it"
-            )
         project = self._fingerprint(as_owner)
         deployed = self.home.read(Deployment, "deployment.json")
         problems = self._trigger_problems()
@@ -111,12 +107,13 @@ class Deployer:
             [
                 *(sys.executable, "-m", "dbt.cli.main"),
                 *("--no-use-colors", "build", "--target", "embedded"),
-                *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+                *("--project-dir", str(self.project)),
+                *("--profiles-dir", str(self.project)),
                 *("--exclude-resource-type", "test", "unit_test"),
                 *("--vars", "at_once: true"),
             ],
             environment,
-            PROJECT,
+            self.project,
         )
         with self._lock:
             if self._stopped:
@@ -124,7 +121,7 @@ class Deployer:
             self._process = subprocess.Popen(
                 command.guarded(),
                 env=environment,
-                cwd=PROJECT,
+                cwd=self.project,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -163,8 +160,8 @@ class Deployer:
         settings = (self.schema_name, self.topic_prefix, *as_owner)
         digest = hashlib.sha256("\0".join(settings).encode())
         for part in _PARTS:
-            for file in _files(PROJECT / part):
-                digest.update(f"\0{file.relative_to(PROJECT)}\0".encode())
+            for file in _files(self.project / part):
+                digest.update(f"\0{file.relative_to(self.project)}\0".encode())
                 digest.update(file.read_bytes())
         return digest.hexdigest()
 

@@ -1,6 +1,7 @@
 """dbt on a streaming engine, and the schema where a next version is built."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from firstclick.core.database import session_environment
 from firstclick.core.environment import MODELS, child_environment
 from firstclick.core.errors import DeploymentError
-from firstclick.core.project import PROJECT
+from firstclick.core.home import Home
 from firstclick.core.settings import Settings
 from firstclick.deploy.embedded import complaint
 from firstclick.servers.topics import create_topics
@@ -17,9 +18,6 @@ from firstclick.verify import verify
 SUFFIX = "_dbt_deploy"
 """What dbt-materialize appends to the names of a deployment's schema and clusters, and
 macros/operations/generate_schema_name.sql on either engine."""
-
-# The clusters' names, and where an image lets dbt write
-_PLACES = ("FIRSTCLICK_", "DBT_LOG_PATH", "DBT_TARGET_PATH")
 
 SEEDS = (
     *("build", "--select", "resource_type:seed"),
@@ -53,7 +51,9 @@ class Models:
         kafka, prefix = self.settings.kafka, self.settings.topic_prefix
         if kafka is not None:
             # Neither engine makes the topics that it reads
-            create_topics(kafka, prefix, self.settings.partitions, None)
+            create_topics(
+                *(kafka, prefix, self.settings.partitions, None, self.settings.project)
+            )
         self.dbt(*SEEDS)
         self.dbt("run", *SOURCES)
 
@@ -87,16 +87,18 @@ class Models:
                 *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors"),
                 *arguments,
                 *("--target", self.settings.target, "--vars", json.dumps(variables)),
-                *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+                *("--project-dir", str(self.settings.project)),
+                *("--profiles-dir", str(self.settings.project)),
             ],
-            cwd=PROJECT,
+            cwd=self.settings.project,
             env=child_environment(
                 {
                     **self.settings.environment(),
                     **session_environment(self.database_url, self.settings.target),
                     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+                    **self._places(),
                 },
-                also=(*MODELS, *_PLACES),
+                also=(*MODELS, "FIRSTCLICK_"),
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -112,3 +114,19 @@ class Models:
                 f"{complaint(done.stdout.splitlines())}; what is read is as it was: "
                 "correct it and deploy again"
             )
+
+    def _places(self) -> dict[str, str]:
+        """Say where dbt may write: as the shell has it, else in the home. An installed
+        project may be read-only."""
+        names = ("DBT_LOG_PATH", "DBT_TARGET_PATH")
+        said = {name: os.environ[name] for name in names if name in os.environ}
+        if len(said) == len(names):
+            return said
+        home = Home.open(self.settings.home)
+        with home.errors():
+            (home.path / "dbt").mkdir(mode=0o700, exist_ok=True)
+        ours = {
+            "DBT_LOG_PATH": str(home.logs),
+            "DBT_TARGET_PATH": str(home.path / "dbt"),
+        }
+        return {**ours, **said}

@@ -222,7 +222,7 @@ def _look_for_events(connection: psycopg.Connection, stack: Pipeline) -> None:
 
 
 def _look_for_strangers(connection: psycopg.Connection, stack: Pipeline) -> None:
-    found = strangers(connection, _schemas(stack.schema_name))
+    found = strangers(connection, _schemas(stack.schema_name), stack.project)
     if found:
         others = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise HomeError(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -74,13 +75,15 @@ order by named.type, named.identity
 """
 
 
-def strangers(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
+def strangers(
+    connection: psycopg.Connection, schemas: Sequence[str], project: Path = PROJECT
+) -> list[str]:
     """What a user would lose if the schemas were dropped, in words.
 
     That is what is in them and not the pipeline's, and what elsewhere hangs on it. The
     second of the schemas holds the catalogue, if there is one.
     """
-    known = _known(connection, schemas[1])
+    known = _known(connection, schemas[1], project)
     found = []
     for kind, identity, schema, name, is_part, is_member, calls in connection.execute(
         _GOING, {"schemas": list(schemas)}
@@ -98,11 +101,11 @@ def strangers(connection: psycopg.Connection, schemas: Sequence[str]) -> list[st
     return found
 
 
-def _known(connection: psycopg.Connection, maintenance: str) -> set[str]:
+def _known(connection: psycopg.Connection, maintenance: str, project: Path) -> set[str]:
     """The names that the project gives, and those that an earlier version gave."""
-    known = {file.stem for file in (PROJECT / "models").rglob("*.sql")}
-    known |= {file.stem for file in (PROJECT / "seeds").glob("*.csv")}
-    for file in (PROJECT / "macros").rglob("*.sql"):
+    known = {file.stem for file in (project / "models").rglob("*.sql")}
+    known |= {file.stem for file in (project / "seeds").glob("*.csv")}
+    for file in (project / "macros").rglob("*.sql"):
         known.update(_MACHINERY.findall(file.read_text()))
     catalogue = sql.Identifier(maintenance, "models")
     there = connection.execute("select to_regclass(%s)", [catalogue.as_string()])

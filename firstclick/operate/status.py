@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 import psycopg
@@ -18,6 +19,7 @@ from firstclick.core.database import connect
 from firstclick.core.errors import ServerError
 from firstclick.core.home import Home, State
 from firstclick.core.pipeline import Pipeline, find
+from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate.liveness import check_processes
 from firstclick.operate.repair import stopped_topics
@@ -143,7 +145,8 @@ def status(settings: Settings) -> Status:
         return found
     check_processes(Home(settings.home), state, found)
     cluster = Cluster(state.bootstrap_servers or "", state.kafka_security)
-    watermarks = _ask_kafka(cluster, state.topic_prefix, found)
+    project = Path(state.project) if state.project else PROJECT
+    watermarks = _ask_kafka(cluster, state.topic_prefix, project, found)
     _ask_postgres(state, found, watermarks)
     found.healthy = not found.problems
     return found
@@ -156,7 +159,9 @@ def engine_status(settings: Settings, pipeline: Pipeline) -> Status:
         kafka=pipeline.kafka.servers,
         postgres=_address(pipeline.database_url),
     )
-    watermarks = _ask_kafka(pipeline.kafka, pipeline.topic_prefix, found)
+    watermarks = _ask_kafka(
+        pipeline.kafka, pipeline.topic_prefix, pipeline.project, found
+    )
     found.partitions = [
         Partition(*key, None, watermark, None)
         for key, watermark in sorted(watermarks.items())
@@ -188,7 +193,9 @@ def _address(database_url: str) -> str:
     return f"{given.get('host')}:{given.get('port', 5432)}"
 
 
-def _ask_kafka(cluster: Cluster, prefix: str, found: Status) -> Positions:
+def _ask_kafka(
+    cluster: Cluster, prefix: str, project: Path, found: Status
+) -> Positions:
     admin = Admin(cluster)
     client = admin.client
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -215,7 +222,7 @@ def _ask_kafka(cluster: Cluster, prefix: str, found: Status) -> Positions:
         )
         found.warnings += [
             f"topic {problem.topic} {problem.problem}"
-            for problem in problems(client, prefix)
+            for problem in problems(client, prefix, project)
         ]
         return {
             (names[partition.topic], partition.partition): future.result().offset

@@ -91,6 +91,7 @@ class Supervisor:
             servers_only=servers_only,
             schema_name=settings.schema_name,
             topic_prefix=settings.topic_prefix,
+            project=str(settings.project),
         )
         self._metrics = ProcessMetrics(lambda: self.state.children)
         self._held = contextlib.ExitStack()
@@ -189,7 +190,8 @@ class Supervisor:
         if not self.state.servers_only:
             self.state.live_url = self._page.url
             self._deployer = Deployer(
-                home, database_url, settings.schema_name, settings.topic_prefix
+                *(home, database_url, settings.schema_name, settings.topic_prefix),
+                settings.project,
             )
         # Started from here, the main thread, only when all ports are chosen
         for server in self._servers:
@@ -219,6 +221,7 @@ class Supervisor:
             "FIRSTCLICK_LIVE_PORT": str(port),
             "FIRSTCLICK_LIVE_TOKEN": token or "",
             "FIRSTCLICK_METRICS": str(home.metrics),
+            "FIRSTCLICK_PROJECT": str(settings.project),
         }
         return Page("live", environment, home, host, port, token)
 
@@ -229,8 +232,14 @@ class Supervisor:
             "FIRSTCLICK_TOPIC_PREFIX": self.settings.topic_prefix,
             "FIRSTCLICK_METRICS": str(self.home.metrics),
         }
+        # The others go on if somebody moves the project
+        own = {"expire": {"FIRSTCLICK_PROJECT": str(self.settings.project)}}
         workers: list[Service] = [
-            Worker(name, {**environment, "DATABASE_URL": url}, self.home)
+            Worker(
+                name,
+                {**environment, **own.get(name, {}), "DATABASE_URL": url},
+                self.home,
+            )
             for name, url in self._worker_urls.items()
             if name != "expire" or self.settings.expire
         ]
@@ -297,17 +306,20 @@ class Supervisor:
             self.settings.topic_prefix,
             self.settings.partitions,
             MESSAGE_BYTES if given is None else None,
+            self.settings.project,
         )
         if given is not None:
             self._step(f"Kafka on {given.servers}, as given", start)
         if created:
             self._step(f"Topics {', '.join(created)}", start)
         if given is None:
-            changed = keep_long_enough(self._kafka, self.settings.topic_prefix)
+            changed = keep_long_enough(
+                self._kafka, self.settings.topic_prefix, self.settings.project
+            )
             if changed:
                 self._step(
                     f"Topics {', '.join(changed)} keep messages for "
-                    f"{hours_of_messages():,} hours now",
+                    f"{hours_of_messages(self.settings.project):,} hours now",
                     start,
                 )
 

@@ -1,6 +1,7 @@
 """The topics of the pipeline."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -15,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from firstclick.core.cluster import Admin, Cluster
 from firstclick.core.durations import hours_of_messages
 from firstclick.core.errors import ServerError
+from firstclick.core.project import PROJECT
 
 TOPICS = ("clicks", "purchases", "checkouts")
 
@@ -42,7 +44,11 @@ class TopicProblem:
 
 
 def create_topics(
-    cluster: Cluster, prefix: str, partitions: int, message_bytes: int | None
+    cluster: Cluster,
+    prefix: str,
+    partitions: int,
+    message_bytes: int | None,
+    project: Path = PROJECT,
 ) -> list[str]:
     """Create the topics that are missing; returns their names.
 
@@ -70,7 +76,7 @@ def create_topics(
                     replication_factor=replicas,
                     config={
                         **_CONFIG,
-                        "retention.ms": str(hours_of_messages() * _HOUR_MS),
+                        "retention.ms": str(hours_of_messages(project) * _HOUR_MS),
                         **_size_limit(topic, prefix, message_bytes),
                     },
                 )
@@ -96,14 +102,16 @@ def create_topics(
     return missing
 
 
-def keep_long_enough(cluster: Cluster, prefix: str) -> list[str]:
+def keep_long_enough(
+    cluster: Cluster, prefix: str, project: Path = PROJECT
+) -> list[str]:
     """Have the topics keep messages as long as the models need them.
 
     They were made when the models needed less. Returns the names of those that are
     changed. Raises ServerError where the cluster can't be reached or refuses.
     """
     admin = Admin(cluster)
-    needed = hours_of_messages() * _HOUR_MS
+    needed = hours_of_messages(project) * _HOUR_MS
     resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
     try:
         short = [
@@ -132,9 +140,11 @@ def keep_long_enough(cluster: Cluster, prefix: str) -> list[str]:
     return [resource.name for resource in short]
 
 
-def problems(client: AdminClient, prefix: str) -> list[TopicProblem]:
+def problems(
+    client: AdminClient, prefix: str, project: Path = PROJECT
+) -> list[TopicProblem]:
     """What the topics of a cluster lack, of those that exist. Raises KafkaException."""
-    needed = hours_of_messages()
+    needed = hours_of_messages(project)
     resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
     found = []
     for resource, future in client.describe_configs(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import localcontext
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg import sql
 from firstclick import oracle
 from firstclick.core.durations import seconds_of
 from firstclick.core.engines import Engine
+from firstclick.core.project import PROJECT
 from firstclick.oracle.relations import EXACT, INSIGHTS, by_minute, checkout, shown
 from firstclick.verify.findings import Finding, Row, compare, in_utc
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
@@ -55,10 +57,12 @@ _REFERENCE = {
 }
 
 
-def live_messages(engine: Engine, raw: sql.Identifier) -> sql.Composed:
+def live_messages(
+    engine: Engine, raw: sql.Identifier, project: Path = PROJECT
+) -> sql.Composed:
     """A query of what the source ``raw`` holds of a topic, as ``Engine.messages``."""
     return sql.SQL(engine.messages).format(
-        raw=raw, retention=sql.Literal(f"{seconds_of('retention')} seconds")
+        raw=raw, retention=sql.Literal(f"{seconds_of('retention', project)} seconds")
     )
 
 
@@ -76,6 +80,7 @@ class Sample:
         engine: Engine,
         size: int,
         seed: int,
+        project: Path = PROJECT,
     ) -> None:
         self._connection = connection
         self._schema = schema
@@ -83,6 +88,7 @@ class Sample:
         self._engine = engine
         self._size = size
         self._seed = seed
+        self._project = project
 
     def findings(self) -> Iterator[Finding]:
         """Compare what the sampled messages should have become with what is stored."""
@@ -133,7 +139,7 @@ class Sample:
         keys: list[str],
         reference: oracle.Reference,
     ) -> Iterator[Finding]:
-        window = timedelta(seconds=seconds_of("attribution_window"))
+        window = timedelta(seconds=seconds_of("attribution_window", self._project))
         firsts, checkouts = [], []
         for purchase, candidates in self._candidates(purchases, window):
             click = oracle.first_click(purchase, candidates, window)
@@ -167,7 +173,7 @@ class Sample:
     def _messages(self, topic: str) -> list[oracle.Message]:
         raw = sql.Identifier(self._sources, f"raw_{topic}")
         query = sql.SQL(_SAMPLE).format(
-            messages=live_messages(self._engine, raw),
+            messages=live_messages(self._engine, raw, self._project),
             seed=sql.Literal(self._seed),
             limit=sql.Literal(self._size),
         )

@@ -39,6 +39,7 @@ def verify(
     start = time.monotonic()
     seed = random.randrange(1 << 32) if seed is None else seed
     url, schema = settings.database_url, settings.schema_name
+    project = settings.project
     if url is None:
         if settings.target != "embedded":
             raise ServerError(
@@ -47,6 +48,7 @@ def verify(
             )
         found = running(settings)
         url, schema = found.database_url, found.schema_name
+        project = found.project
     engine = ENGINES[settings.target]
 
     def each(findings: Iterator[Finding]) -> list[Finding]:
@@ -59,7 +61,8 @@ def verify(
     try:
         with _moment(url, schema, settings.target) as (connection, models):
             recomputed = None if models is None else each(recompute(connection, models))
-            sampled = each(Sample(connection, schema, engine, sample, seed).findings())
+            samples = Sample(connection, schema, engine, sample, seed, project)
+            sampled = each(samples.findings())
             triggers = [] if models is None else trigger_problems(connection, schema)
             at = _now(connection, engine)
     except psycopg.Error as error:

@@ -170,7 +170,8 @@ class Expirer:
             for topic in TOPICS:
                 table = sql.Identifier(self._pipeline.schema_name, f"raw_{topic}")
                 self._connection.execute(
-                    sql.SQL(KEYLESS).format(table=table), [hours_of_messages()]
+                    sql.SQL(KEYLESS).format(table=table),
+                    [hours_of_messages(self._pipeline.project)],
                 )
 
     def _keys(self) -> Iterator[tuple[str, str | bytes]]:

@@ -8,6 +8,7 @@ from random import Random
 
 from faker import Faker
 
+from firstclick.core.project import PROJECT
 from firstclick_generator.catalogue import CATEGORIES
 from firstclick_generator.reference import Product, User, write_rows
 
@@ -15,7 +16,7 @@ SEED = 20261123
 USERS = 2000
 PRODUCTS_PER_CATEGORY = 50
 ENDINGS = (0.49, 0.90, 0.95, 0.99)
-SEEDS = Path(__file__).resolve().parents[2] / "seeds"
+SEEDS = PROJECT / "seeds"
 
 
 def write_seeds(directory: Path = SEEDS) -> None:

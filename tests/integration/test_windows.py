@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 
-from firstclick.core import durations
 from firstclick.core.database import postgres_environment
 from firstclick.core.durations import hours_of_messages, seconds_of
 from firstclick.core.errors import SettingsError
@@ -140,11 +140,7 @@ def test_other_units_are_refused_by_name(servers: Pipeline, variable: str) -> No
         assert f"the variable {variable} is '{text}', expected a whole number" in said
 
 
-def test_python_reads_the_variables_as_the_models_do(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(durations, "PROJECT", tmp_path)
-
+def test_python_reads_the_variables_as_the_models_do(tmp_path: Path) -> None:
     def put(text: str) -> None:
         file = tmp_path / "dbt_project.yml"
         file.write_text(f"vars: {{attribution_window: {text}, retention: 90 days}}")
@@ -157,10 +153,10 @@ def test_python_reads_the_variables_as_the_models_do(
         "30 days": 2_592_000,
     }.items():
         put(text)
-        assert seconds_of("attribution_window") == seconds
-    assert hours_of_messages() == 120 * 24 + 1
+        assert seconds_of("attribution_window", tmp_path) == seconds
+    assert hours_of_messages(tmp_path) == 120 * 24 + 1
     for text in WRONG:
         put(text)
         with pytest.raises(SettingsError, match="the variable attribution_window in"):
-            seconds_of("attribution_window")
+            seconds_of("attribution_window", tmp_path)
     seconds_of.cache_clear()

@@ -11,7 +11,7 @@ from firstclick.dashboard.definition.errors import DashboardError
 from firstclick.dashboard.definition.model import COLUMNS, Dashboard, GridPos, Panel
 
 DIRECTORY = PROJECT / "grafana" / "dashboards"
-"""Of the clone that the package is installed from."""
+"""The dashboards that First Click brings."""
 
 
 def load_all(directory: Path = DIRECTORY) -> dict[str, Dashboard]:

@@ -11,7 +11,7 @@ from firstclick.core.errors import FirstClickError, ServerError, SettingsError
 from firstclick.core.logging import configure
 from firstclick.core.settings import Settings
 from firstclick.core.signals import on_signals
-from firstclick.dashboard.definition import DIRECTORY, load_all
+from firstclick.dashboard.definition import load_all
 from firstclick.dashboard.server.board import Board
 from firstclick.dashboard.server.connections import (
     Connections,
@@ -48,9 +48,13 @@ async def _serve(settings: Settings, log: logging.Logger) -> None:
             "dashboards read by, as firstclick env --role grafana prints it"
         )
     token = _token(settings)
-    dashboards = load_all()
+    directory = settings.project / "grafana" / "dashboards"
+    dashboards = load_all(directory)
     if not dashboards:
-        raise ServerError(f"{DIRECTORY} has no dashboard: take all of the clone")
+        raise ServerError(
+            f"{directory} has no dashboard, expected one: copy one there from what "
+            "`firstclick init` writes"
+        )
     database = Database(settings.database_url, log, settings.target)
     board = Board(dashboards, database, settings.schema_name, log)
     connections = Connections(log, allow_files())
