@@ -266,10 +266,10 @@ def generate(
     from firstclick_generator import generate as feed
 
     settings = Settings.load()
-    kafka, prefix = settings.kafka, settings.topic_prefix
+    kafka, prefix, project = settings.kafka, settings.topic_prefix, settings.project
     if kafka is None:
         found = running(settings)
-        kafka, prefix = found.kafka, found.topic_prefix
+        kafka, prefix, project = found.kafka, found.topic_prefix, found.project
     with _signals(interrupt=False) as stop:
         progress = feed(
             kafka.servers,
@@ -281,6 +281,7 @@ def generate(
             mess=mess,
             backfill_hours=backfill,
             stop=stop,
+            seeds=project / "seeds",
         )
     _say(
         f"{progress.clicks:,} clicks, {progress.purchases:,} purchases, "
@@ -410,3 +411,21 @@ def demo(
     from firstclick import demo
 
     demo.run(Settings.load(), duration=duration, rate=rate, backfill_hours=backfill)
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path,
+        typer.Argument(help="Where to write it: an empty directory, or a new one."),
+    ],
+) -> None:
+    """Write a dbt project that you can edit."""
+    from firstclick.deploy.project_files import write_project
+
+    write_project(directory)
+    path = directory.resolve()
+    _say(f"Written: {path}")
+    _say("Edit it, then run it:")
+    _say(f"  export FIRSTCLICK_PROJECT={shlex.quote(str(path))}")
+    _say("  firstclick up")
