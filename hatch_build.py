@@ -30,7 +30,7 @@ TARGET = SERVER / "vendor" / "echarts"
 
 PROJECT = (
     *("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "grafana"),
-    "tests/data",
+    "tests/dbt",
 )
 """What of the repository is the dbt project."""
 
