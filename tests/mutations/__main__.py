@@ -63,7 +63,9 @@ def judge(suite: str, copy: Path, servers: Pipeline, schema: str) -> Verdict:
     environment = {
         **os.environ,
         **postgres_environment(servers.database_url),
-        "PYTHONPATH": str(copy),
+        "PYTHONPATH": os.pathsep.join(
+            str(copy / part) for part in ("", "generator", "tests", "tests/support")
+        ),
         "FIRSTCLICK_SCHEMA": schema,
         "DATABASE_URL": servers.database_url,
         "KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,

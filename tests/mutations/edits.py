@@ -504,7 +504,8 @@ EDITS = [
         "a change is forgotten before Kafka has it",
         PUBLISHER,
         "            topic.send(messages.items())\n",
-        "            outbox.delete(changes)\n            topic.send(messages.items())\n",
+        "            outbox.delete(changes)\n"
+        "            topic.send(messages.items())\n",
         ("publisher",),
     ),
     Edit(
