@@ -21,7 +21,7 @@ from firstclick.workers import topic
 from firstclick.workers.expire import EVERY_SECONDS, expire
 from firstclick.workers.worker import main
 from firstclick_generator import Delivery
-from firstclick_generator.outbox import open_outbox
+from firstclick_generator.producer import open_outbox
 from firstclick_generator.schedule import bustle
 
 SEED = 60

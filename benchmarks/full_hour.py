@@ -13,7 +13,7 @@ from benchmarks.panels import ask_panels
 from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged, used_between
 from firstclick_generator import Delivery
-from firstclick_generator.outbox import open_outbox
+from firstclick_generator.producer import open_outbox
 
 RATE = 1_000
 """Events in a second of the shop's time."""

@@ -28,7 +28,7 @@ from benchmarks.stage import Stage, staged, used_between
 from firstclick.core.errors import FirstClickError
 from firstclick_generator import Purchase, read_rows
 from firstclick_generator.events import time_text, uuid7
-from firstclick_generator.outbox import open_outbox
+from firstclick_generator.producer import open_outbox
 from firstclick_generator.reference import Product, User
 from firstclick_generator.seeds import SEEDS
 

@@ -12,7 +12,7 @@ from random import Random
 
 from firstclick.core.errors import SettingsError
 from firstclick_generator.delivery import Delivery, Fate, deliveries
-from firstclick_generator.outbox import Outbox, ProducerConfig, open_outbox
+from firstclick_generator.producer import Outbox, ProducerConfig, open_outbox
 from firstclick_generator.reference import Product, User, read_rows
 from firstclick_generator.seeds import SEEDS
 from firstclick_generator.shop import Shop
