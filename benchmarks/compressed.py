@@ -21,7 +21,7 @@ from firstclick.workers import topic
 from firstclick.workers.expire import EVERY_SECONDS, expire
 from firstclick.workers.worker import main
 from firstclick_generator import Delivery
-from firstclick_generator.producer import open_outbox
+from firstclick_generator.producer import open_producer
 from firstclick_generator.schedule import bustle
 
 SEED = 60
@@ -41,12 +41,12 @@ def shop(begin: float, end: float, rate: float) -> Iterator[Delivery]:
 def send(clock: Clock, servers: str, begin: float, end: float, rate: float) -> int:
     """Send each message when the clock shows its time; returns how many they were."""
     sent = 0
-    with open_outbox(servers) as outbox:
+    with open_producer(servers) as producer:
         for sent, message in enumerate(shop(begin, end, rate), 1):
             if sent % _AT_ONCE == 0:
                 clock.wait_until(message.at / 1000)
-                outbox.check()
-            outbox.send(message.topic, message.key, message.payload, message.at)
+                producer.check()
+            producer.send(message.topic, message.key, message.payload, message.at)
     return sent
 
 

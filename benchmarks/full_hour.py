@@ -13,7 +13,7 @@ from benchmarks.panels import ask_panels
 from benchmarks.shop_events import messages
 from benchmarks.stage import Stage, staged, used_between
 from firstclick_generator import Delivery
-from firstclick_generator.producer import open_outbox
+from firstclick_generator.producer import open_producer
 
 RATE = 1_000
 """Events in a second of the shop's time."""
@@ -128,13 +128,13 @@ def _fill(
 def _send(stage: Stage, stream: Iterator[Delivery], chunk: int) -> bool:
     """Send a chunk, or until the shop's time is now; tell whether it is a chunk."""
     number = 0
-    with open_outbox(stage.stack.bootstrap_servers) as outbox:
+    with open_producer(stage.stack.bootstrap_servers) as producer:
         for number, message in enumerate(islice(stream, chunk), start=1):
-            outbox.send(message.topic, message.key, message.payload)
+            producer.send(message.topic, message.key, message.payload)
             if message.at > 1000 * time.time():
                 break
             if number % 500 == 0:
-                outbox.check()
+                producer.check()
     return number == chunk
 
 

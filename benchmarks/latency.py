@@ -28,7 +28,7 @@ from benchmarks.stage import Stage, staged, used_between
 from firstclick.core.errors import FirstClickError
 from firstclick_generator import Purchase, read_rows
 from firstclick_generator.events import time_text, uuid7
-from firstclick_generator.producer import open_outbox
+from firstclick_generator.producer import open_producer
 from firstclick_generator.reference import Product, User
 from firstclick_generator.seeds import SEEDS
 
@@ -189,11 +189,12 @@ def _send(servers: str, probes: Sequence[Probe], answer: Connection) -> None:
         for probe in probes
     ]
     late = []
-    with open_outbox(servers, {"linger.ms": 0}) as outbox:
-        outbox.expect(["purchases"])
+    with open_producer(servers, {"linger.ms": 0}) as producer:
+        producer.expect(["purchases"])
         for probe, message in zip(probes, messages, strict=True):
             time.sleep(max(0.0, probe.due - time.time()))
             late.append(time.time() - probe.due)
-            outbox.send("purchases", message.key.encode(), msgspec.json.encode(message))
-            outbox.check()
+            payload = msgspec.json.encode(message)
+            producer.send("purchases", message.key.encode(), payload)
+            producer.check()
     answer.send(late)

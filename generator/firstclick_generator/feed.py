@@ -12,7 +12,7 @@ from random import Random
 
 from firstclick.core.errors import SettingsError
 from firstclick_generator.delivery import Delivery, Fate, deliveries
-from firstclick_generator.producer import Outbox, ProducerConfig, open_outbox
+from firstclick_generator.producer import KafkaProducer, ProducerConfig, open_producer
 from firstclick_generator.reference import Product, User, read_rows
 from firstclick_generator.seeds import SEEDS
 from firstclick_generator.shop import Shop
@@ -79,9 +79,9 @@ def generate(
     products = read_rows(seeds / "products.csv", Product)
     shop = Shop(seed, users, products)
     random = Random(f"mess {seed}")
-    with open_outbox(bootstrap_servers, producer_config) as outbox:
-        feed = _Feed(outbox, topic_prefix, stop or threading.Event(), on_progress)
-        outbox.expect([topic_prefix + "clicks", topic_prefix + "purchases"])
+    with open_producer(bootstrap_servers, producer_config) as producer:
+        feed = _Feed(producer, topic_prefix, stop or threading.Event(), on_progress)
+        producer.expect([topic_prefix + "clicks", topic_prefix + "purchases"])
         start = time.time()
         if backfill_hours:
             past = shop.events(
@@ -105,12 +105,12 @@ class _Feed:
 
     def __init__(
         self,
-        outbox: Outbox,
+        producer: KafkaProducer,
         topic_prefix: str,
         stop: threading.Event,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._outbox = outbox
+        self._producer = producer
         self._topics = {name: topic_prefix + name for name in ("clicks", "purchases")}
         self._stop = stop
         self._on_progress = on_progress
@@ -158,7 +158,7 @@ class _Feed:
         )
 
     def _send(self, message: Delivery) -> None:
-        self._outbox.send(self._topics[message.topic], message.key, message.payload)
+        self._producer.send(self._topics[message.topic], message.key, message.payload)
         self._counts[message.topic, message.fate] += 1
 
     def _wait_until(self, due: float) -> bool:
@@ -169,7 +169,7 @@ class _Feed:
         return True
 
     def _goes_on(self) -> bool:
-        self._outbox.check()
+        self._producer.check()
         if self._on_progress is not None:
             now = time.monotonic()
             if now - self._reported >= REPORT_EVERY:

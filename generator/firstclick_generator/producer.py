@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
 
 
-class Outbox:
-    """Messages on their way to Kafka; made by `open_outbox`."""
+class KafkaProducer:
+    """Messages on their way to Kafka; made by `open_producer`."""
 
     def __init__(self, bootstrap_servers: str, config: ProducerConfig) -> None:
         self._bootstrap_servers = bootstrap_servers
@@ -119,20 +119,20 @@ class Outbox:
 
 
 @contextmanager
-def open_outbox(
+def open_producer(
     bootstrap_servers: str, config: ProducerConfig | None = None
-) -> Iterator[Outbox]:
+) -> Iterator[KafkaProducer]:
     """Connect to Kafka; `config` adds to the producer's settings or replaces them.
 
     Where the block ends well every message has been acknowledged; else those that
     have not been are given up.
     """
-    outbox = Outbox(bootstrap_servers, config or {})
+    producer = KafkaProducer(bootstrap_servers, config or {})
     try:
-        yield outbox
-        outbox.flush()
+        yield producer
+        producer.flush()
     finally:
-        outbox.discard()
+        producer.discard()
 
 
 def _reason(error: KafkaException) -> str:
