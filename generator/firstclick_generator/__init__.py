@@ -1,6 +1,6 @@
 """A shop's clicks and purchases, made as data and produced to Kafka."""
 
-from firstclick_generator.delivery import Delivery, Fate, deliveries
+from firstclick_generator.delivery import Delivery, DeliveryKind, deliveries
 from firstclick_generator.events import Click, Event, Purchase
 from firstclick_generator.feed import Progress, generate
 from firstclick_generator.reference import Product, User, read_rows
@@ -11,8 +11,8 @@ __all__ = [
     "SEEDS",
     "Click",
     "Delivery",
+    "DeliveryKind",
     "Event",
-    "Fate",
     "Product",
     "Progress",
     "Purchase",

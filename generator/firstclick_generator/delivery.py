@@ -11,7 +11,7 @@ from firstclick_generator.events import Click, Event
 from firstclick_generator.malformed import MALFORMATIONS, unknown_reference
 
 
-class Fate(StrEnum):
+class DeliveryKind(StrEnum):
     """How a message relates to its event."""
 
     IN_TIME = auto()
@@ -21,11 +21,16 @@ class Fate(StrEnum):
     MALFORMED = auto()
 
 
-MESS = (Fate.LATE, Fate.OUT_OF_ORDER, Fate.AGAIN, Fate.MALFORMED)
+MESS = (
+    DeliveryKind.LATE,
+    DeliveryKind.OUT_OF_ORDER,
+    DeliveryKind.AGAIN,
+    DeliveryKind.MALFORMED,
+)
 DELAYS = {
-    Fate.LATE: range(60_000, 600_000),
-    Fate.OUT_OF_ORDER: range(100, 10_000),
-    Fate.AGAIN: range(5_000),
+    DeliveryKind.LATE: range(60_000, 600_000),
+    DeliveryKind.OUT_OF_ORDER: range(100, 10_000),
+    DeliveryKind.AGAIN: range(5_000),
 }
 
 
@@ -36,7 +41,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     topic: str
     key: bytes
     payload: bytes
-    fate: Fate = Fate.IN_TIME
+    kind: DeliveryKind = DeliveryKind.IN_TIME
 
 
 def deliveries(
@@ -62,16 +67,16 @@ def deliveries(
         if chance() >= mess:
             yield delivery
             continue
-        fate = random.choice(MESS)
-        if fate is Fate.MALFORMED:
+        kind = random.choice(MESS)
+        if kind is DeliveryKind.MALFORMED:
             malformed = random.choice(of_clicks if topic == "clicks" else of_purchases)
             payload = malformed(msgspec.structs.asdict(event), random)
-            yield msgspec.structs.replace(delivery, payload=payload, fate=fate)
+            yield msgspec.structs.replace(delivery, payload=payload, kind=kind)
             continue
-        if fate is Fate.AGAIN:
+        if kind is DeliveryKind.AGAIN:
             yield delivery
-        due = now + random.choice(DELAYS[fate])
-        delayed = msgspec.structs.replace(delivery, at=due, fate=fate)
+        due = now + random.choice(DELAYS[kind])
+        delayed = msgspec.structs.replace(delivery, at=due, kind=kind)
         heappush(held, (due, number, delayed))
     while held:
         yield heappop(held)[2]

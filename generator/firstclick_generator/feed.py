@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from firstclick.core.errors import SettingsError
-from firstclick_generator.delivery import Delivery, Fate, deliveries
+from firstclick_generator.delivery import Delivery, DeliveryKind, deliveries
 from firstclick_generator.producer import KafkaProducer, ProducerConfig, open_producer
 from firstclick_generator.reference import Product, User, read_rows
 from firstclick_generator.seeds import SEEDS
@@ -114,7 +114,7 @@ class _Feed:
         self._topics = {name: topic_prefix + name for name in ("clicks", "purchases")}
         self._stop = stop
         self._on_progress = on_progress
-        self._counts: Counter[tuple[str, Fate]] = Counter()
+        self._counts: Counter[tuple[str, DeliveryKind]] = Counter()
         self._started = self._reported = time.monotonic()
 
     def send_at_once(self, messages: Iterable[Delivery]) -> None:
@@ -143,23 +143,29 @@ class _Feed:
     def progress(self) -> Progress:
         """Sum up what has been sent so far."""
         sent = self._counts
-        well_formed = (Fate.IN_TIME, Fate.LATE, Fate.OUT_OF_ORDER)
+        well_formed = (
+            DeliveryKind.IN_TIME,
+            DeliveryKind.LATE,
+            DeliveryKind.OUT_OF_ORDER,
+        )
         return Progress(
-            clicks=sum(sent["clicks", fate] for fate in well_formed),
-            purchases=sum(sent["purchases", fate] for fate in well_formed),
-            malformed=sum(sent[topic, Fate.MALFORMED] for topic in self._topics),
-            duplicated=sum(sent[topic, Fate.AGAIN] for topic in self._topics),
+            clicks=sum(sent["clicks", kind] for kind in well_formed),
+            purchases=sum(sent["purchases", kind] for kind in well_formed),
+            malformed=sum(
+                sent[topic, DeliveryKind.MALFORMED] for topic in self._topics
+            ),
+            duplicated=sum(sent[topic, DeliveryKind.AGAIN] for topic in self._topics),
             late=sum(
-                sent[topic, fate]
+                sent[topic, kind]
                 for topic in self._topics
-                for fate in (Fate.LATE, Fate.OUT_OF_ORDER)
+                for kind in (DeliveryKind.LATE, DeliveryKind.OUT_OF_ORDER)
             ),
             seconds=time.monotonic() - self._started,
         )
 
     def _send(self, message: Delivery) -> None:
         self._producer.send(self._topics[message.topic], message.key, message.payload)
-        self._counts[message.topic, message.fate] += 1
+        self._counts[message.topic, message.kind] += 1
 
     def _wait_until(self, due: float) -> bool:
         """Wait for a time, and tell whether to go on."""

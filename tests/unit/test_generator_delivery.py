@@ -16,8 +16,8 @@ from firstclick.core.errors import SettingsError
 from firstclick_generator import (
     SEEDS,
     Delivery,
+    DeliveryKind,
     Event,
-    Fate,
     Product,
     Shop,
     User,
@@ -166,14 +166,14 @@ def test_without_mess_each_event_is_one_message_in_time_and_in_order() -> None:
     assert [message.key.decode() for message in sent] == [
         event.key for _, event in happened
     ]
-    assert {message.fate for message in sent} == {Fate.IN_TIME}
+    assert {message.kind for message in sent} == {DeliveryKind.IN_TIME}
 
 
 def test_every_message_that_is_not_malformed_meets_the_specification(
     messy: list[Delivery],
 ) -> None:
     for message in messy:
-        if message.fate is not Fate.MALFORMED:
+        if message.kind is not DeliveryKind.MALFORMED:
             assert reason(message) is None, message
             fields = json.loads(message.payload)
             for name, values in ALLOWED.items():
@@ -183,7 +183,7 @@ def test_every_message_that_is_not_malformed_meets_the_specification(
 def test_every_malformed_message_is_rejected_by_the_specification(
     messy: list[Delivery],
 ) -> None:
-    malformed = [message for message in messy if message.fate is Fate.MALFORMED]
+    malformed = [message for message in messy if message.kind is DeliveryKind.MALFORMED]
     assert len({reason(message) for message in malformed}) > 15
     for message in malformed:
         assert reason(message) is not None, message
@@ -207,25 +207,25 @@ def test_no_message_has_an_empty_key(messy: list[Delivery]) -> None:
 def test_the_share_of_mess_is_as_asked_and_in_equal_parts(
     messy: list[Delivery],
 ) -> None:
-    fates = Counter(message.fate for message in messy)
-    assert fates.keys() == set(Fate)
-    for fate in set(Fate) - {Fate.IN_TIME}:
-        assert 0.8 < fates[fate] / (len(events()) * MESS / 4) < 1.2
+    kinds = Counter(message.kind for message in messy)
+    assert kinds.keys() == set(DeliveryKind)
+    for kind in set(DeliveryKind) - {DeliveryKind.IN_TIME}:
+        assert 0.8 < kinds[kind] / (len(events()) * MESS / 4) < 1.2
 
 
 def test_an_event_comes_once_or_is_malformed_or_comes_twice(
     messy: list[Delivery],
 ) -> None:
-    fates: dict[str, list[Fate]] = defaultdict(list)
+    kinds: dict[str, list[DeliveryKind]] = defaultdict(list)
     for message in messy:
-        fates[message.key.decode()].append(message.fate)
-    assert fates.keys() == {event.key for _, event in events()}
-    assert {tuple(found) for found in fates.values()} == {
-        (Fate.IN_TIME,),
-        (Fate.LATE,),
-        (Fate.OUT_OF_ORDER,),
-        (Fate.IN_TIME, Fate.AGAIN),
-        (Fate.MALFORMED,),
+        kinds[message.key.decode()].append(message.kind)
+    assert kinds.keys() == {event.key for _, event in events()}
+    assert {tuple(found) for found in kinds.values()} == {
+        (DeliveryKind.IN_TIME,),
+        (DeliveryKind.LATE,),
+        (DeliveryKind.OUT_OF_ORDER,),
+        (DeliveryKind.IN_TIME, DeliveryKind.AGAIN),
+        (DeliveryKind.MALFORMED,),
     }
 
 
@@ -240,15 +240,15 @@ def test_a_message_that_comes_twice_is_the_same_both_times(
 
 def test_late_is_by_minutes_and_out_of_order_by_seconds(messy: list[Delivery]) -> None:
     happened = {event.key: now for now, event in events()}
-    delays: dict[Fate, list[float]] = defaultdict(list)
+    delays: dict[DeliveryKind, list[float]] = defaultdict(list)
     for message in messy:
         delay = (message.at - happened[message.key.decode()]) / 1000
-        delays[message.fate].append(delay)
-    assert set(delays[Fate.IN_TIME]) == {0}
-    assert min(delays[Fate.OUT_OF_ORDER]) > 0
-    assert max(delays[Fate.OUT_OF_ORDER]) <= 10
-    assert min(delays[Fate.LATE]) >= 60
-    assert 300 < max(delays[Fate.LATE]) <= 600
+        delays[message.kind].append(delay)
+    assert set(delays[DeliveryKind.IN_TIME]) == {0}
+    assert min(delays[DeliveryKind.OUT_OF_ORDER]) > 0
+    assert max(delays[DeliveryKind.OUT_OF_ORDER]) <= 10
+    assert min(delays[DeliveryKind.LATE]) >= 60
+    assert 300 < max(delays[DeliveryKind.LATE]) <= 600
 
 
 def test_messages_come_in_the_order_in_which_they_are_due(
@@ -266,7 +266,7 @@ def test_the_mess_does_not_change_what_happens_in_the_shop(
 ) -> None:
     clean = {message.key: message.payload for message in messages(mess=0)}
     for message in messy:
-        if message.fate is not Fate.MALFORMED:
+        if message.kind is not DeliveryKind.MALFORMED:
             assert clean[message.key] == message.payload
 
 
