@@ -22,7 +22,7 @@ from firstclick.workers.expire import EVERY_SECONDS, expire
 from firstclick.workers.worker import main
 from firstclick_generator import Delivery
 from firstclick_generator.producer import open_producer
-from firstclick_generator.schedule import bustle
+from firstclick_generator.schedule import diurnal_rate
 
 SEED = 60
 _AT_ONCE = 100
@@ -34,7 +34,7 @@ def shop(begin: float, end: float, rate: float) -> Iterator[Delivery]:
     Times are in seconds since 1970; ``rate`` is events a second, of a whole day's.
     """
     # Begun at any time of the day: a shop's rate is that of its start
-    stream = messages(begin, rate * bustle(begin), SEED)
+    stream = messages(begin, rate * diurnal_rate(begin), SEED)
     return takewhile(lambda delivery: delivery.at < 1000 * end, stream)
 
 

@@ -9,7 +9,7 @@ QUIETEST = 4 * 3600
 SWING = 0.25
 
 
-def bustle(moment: float) -> float:
+def diurnal_rate(moment: float) -> float:
     """How busy the shop is at a time (seconds since 1970), on average 1.
 
     It is quietest at 04:00 and busiest at 16:00 UTC.
@@ -26,12 +26,12 @@ def schedule(
     time `rate_at`, from which it follows the day. Over each second the number of
     events is the rate's, to one event; nothing adds up over time.
     """
-    per_bustle = rate / bustle(rate_at)
+    average_rate = rate / diurnal_rate(rate_at)
     seconds = 0
     owed = 0.0
     while (begin := start + seconds) < end:
         length = min(1.0, end - begin)
-        owed += per_bustle * bustle(begin) * length
+        owed += average_rate * diurnal_rate(begin) * length
         count = int(owed + 1e-9)
         owed -= count
         slot = length / count if count else length
