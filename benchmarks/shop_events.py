@@ -6,7 +6,7 @@ from random import Random
 from firstclick_generator import Delivery, Product, Shop, User, deliveries, read_rows
 from firstclick_generator.seeds import SEEDS
 
-MESS = 0.01
+ANOMALY_RATE = 0.01
 
 
 def messages(start: float, rate: float, seed: int) -> Iterator[Delivery]:
@@ -20,4 +20,4 @@ def messages(start: float, rate: float, seed: int) -> Iterator[Delivery]:
         read_rows(SEEDS / "products.csv", Product),
     )
     events = shop.events(start, float("inf"), rate)
-    return deliveries(events, Random(seed), MESS)
+    return deliveries(events, Random(seed), ANOMALY_RATE)

@@ -278,7 +278,7 @@ def generate(
             rate=rate,
             duration=duration,
             seed=seed,
-            mess=mess,
+            anomaly_rate=mess,
             backfill_hours=backfill,
             stop=stop,
             seeds=project / "seeds",

@@ -1,4 +1,4 @@
-"""From what happens in the shop to the messages that say so, mess included."""
+"""From what happens in the shop to the messages that say so, anomalies included."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum, auto
@@ -21,7 +21,7 @@ class DeliveryKind(StrEnum):
     MALFORMED = auto()
 
 
-MESS = (
+ANOMALIES = (
     DeliveryKind.LATE,
     DeliveryKind.OUT_OF_ORDER,
     DeliveryKind.AGAIN,
@@ -45,9 +45,9 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
 
 def deliveries(
-    events: Iterable[tuple[int, Event]], random: Random, mess: float
+    events: Iterable[tuple[int, Event]], random: Random, anomaly_rate: float
 ) -> Iterator[Delivery]:
-    """Serialise events; of these a share `mess` comes late, twice or malformed.
+    """Serialise events; of these a share `anomaly_rate` comes late, twice or malformed.
 
     In equal parts: late by minutes, out of order by seconds, in time and again
     within seconds, malformed instead of well-formed. Messages come in the order of
@@ -64,10 +64,10 @@ def deliveries(
             yield heappop(held)[2]
         topic = "clicks" if isinstance(event, Click) else "purchases"
         delivery = Delivery(now, topic, event.key.encode(), encode(event))
-        if chance() >= mess:
+        if chance() >= anomaly_rate:
             yield delivery
             continue
-        kind = random.choice(MESS)
+        kind = random.choice(ANOMALIES)
         if kind is DeliveryKind.MALFORMED:
             malformed = random.choice(of_clicks if topic == "clicks" else of_purchases)
             payload = malformed(msgspec.structs.asdict(event), random)

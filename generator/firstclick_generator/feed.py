@@ -47,7 +47,7 @@ def generate(
     rate: float,
     duration: float | None,
     seed: int | None = None,
-    mess: float = 0.01,
+    anomaly_rate: float = 0.01,
     backfill_hours: float = 0,
     stop: threading.Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -60,7 +60,7 @@ def generate(
     `duration` seconds in real time (None: until `stop` is set), both at `rate`
     events per second as of now. The rate is kept by schedule: an event's time is
     when it was due, however late it is sent. Where a machine can't keep it, the end
-    comes a second after the duration. A share `mess` of the events comes late,
+    comes a second after the duration. A share `anomaly_rate` of the events comes late,
     twice or malformed. The same seed, start and rate give the same events; without
     a seed it is a random one. `on_progress` is called about once a second.
 
@@ -69,7 +69,7 @@ def generate(
     """
     _expect(rate > 0 and math.isfinite(rate), "rate", "above 0", rate)
     _expect(duration is None or duration >= 0, "duration", "0 or above", duration)
-    _expect(0 <= mess <= 1, "mess", "from 0 to 1", mess)
+    _expect(0 <= anomaly_rate <= 1, "anomaly_rate", "from 0 to 1", anomaly_rate)
     _expect(
         0 <= backfill_hours < math.inf, "backfill_hours", "0 or above", backfill_hours
     )
@@ -78,6 +78,7 @@ def generate(
     users = read_rows(seeds / "users.csv", User)
     products = read_rows(seeds / "products.csv", Product)
     shop = Shop(seed, users, products)
+    # Another word would give other anomalies for the same seed
     random = Random(f"mess {seed}")
     with open_producer(bootstrap_servers, producer_config) as producer:
         feed = _Feed(producer, topic_prefix, stop or threading.Event(), on_progress)
@@ -87,11 +88,11 @@ def generate(
             past = shop.events(
                 start - backfill_hours * 3600, start, rate, rate_at=start
             )
-            feed.send_at_once(deliveries(past, random, mess))
+            feed.send_at_once(deliveries(past, random, anomaly_rate))
         begin = time.time() if backfill_hours else start
         end = math.inf if duration is None else begin + duration
         present = shop.events(start, end, rate)
-        feed.send_when_due(deliveries(present, random, mess), end)
+        feed.send_when_due(deliveries(present, random, anomaly_rate), end)
     return feed.progress()
 
 

@@ -97,7 +97,7 @@ def shuffled(pipeline: Harness, seed: int) -> Iterator[Outcome]:
 
 
 def shop(pipeline: Harness, seed: int) -> Iterator[Outcome]:
-    """An hour of the generator, a twentieth of it mess."""
+    """An hour of the generator, a twentieth of it anomalies."""
     generate(
         pipeline.stack.bootstrap_servers,
         topic_prefix=pipeline.stack.topic_prefix,
@@ -105,7 +105,7 @@ def shop(pipeline: Harness, seed: int) -> Iterator[Outcome]:
         rate=SHOP_RATE,
         duration=0,
         seed=seed,
-        mess=0.05,
+        anomaly_rate=0.05,
         backfill_hours=1,
     )
     pipeline.settle()

@@ -28,7 +28,7 @@ def some_events(pipeline: Harness, seed: int) -> None:
         pipeline.stack.bootstrap_servers,
         rate=5,
         duration=0,
-        mess=0.1,
+        anomaly_rate=0.1,
         backfill_hours=0.1,
         seed=seed,
     )

@@ -40,7 +40,7 @@ def pipeline(servers: Pipeline, make_home: Callable[[], Path]) -> Iterator[Harne
         topic_prefix=stack.topic_prefix,
         rate=0.2,
         duration=0,
-        mess=0.05,
+        anomaly_rate=0.05,
         backfill_hours=50,
     )
     pipeline = Harness(stack)

@@ -23,7 +23,12 @@ from pipeline import Harness
 def pipeline(stack: Pipeline) -> Iterator[Harness]:
     """The session's stack, after an hour of a small shop."""
     generate(
-        stack.bootstrap_servers, rate=1, duration=1, mess=0.05, backfill_hours=1, seed=4
+        stack.bootstrap_servers,
+        rate=1,
+        duration=1,
+        anomaly_rate=0.05,
+        backfill_hours=1,
+        seed=4,
     )
     pipeline = Harness(stack)
     yield pipeline
@@ -269,7 +274,7 @@ def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Harness) -> None:
                     reads += 1
         return reads
 
-    with ThreadPoolExecutor() as pool, pipeline.flowing(rate=20, mess=0.02):
+    with ThreadPoolExecutor() as pool, pipeline.flowing(rate=20, anomaly_rate=0.02):
         reads = pool.submit(read)
         try:
             for command in (
@@ -295,7 +300,7 @@ def test_all_that_is_derived_can_be_made_anew_while_events_flow(
         "select relation, to_regclass(relation)::oid from firstclick_maintenance.models"
     )
     before = dict(pipeline.query(maintained))
-    with pipeline.flowing(rate=20, mess=0.02):
+    with pipeline.flowing(rate=20, anomaly_rate=0.02):
         result = pipeline.dbt(
             *("build", "--vars", "rebuild: true"),
             *("--exclude-resource-type", "test", "unit_test"),

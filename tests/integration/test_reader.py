@@ -359,7 +359,7 @@ def test_a_full_queue_of_notifications_stops_no_writer(
                     "select count(pg_notify('anything', n || repeat('x', 7000)))"
                     " from generate_series(1, 100) as n"
                 )
-        sent = generate(stack.bootstrap_servers, rate=100, duration=0.5, mess=0)
+        sent = generate(stack.bootstrap_servers, rate=100, duration=0.5, anomaly_rate=0)
         assert sent.purchases > 0
         pipeline.settle()
         # Not because it was let go meanwhile

@@ -45,7 +45,9 @@ def psql(stack: Pipeline, script: str) -> "subprocess.CompletedProcess[str]":
 
 def carries(pipeline: Harness) -> None:
     """Send events, and wait until they are stored and published."""
-    sent = generate(pipeline.stack.bootstrap_servers, rate=100, duration=0.5, mess=0)
+    sent = generate(
+        pipeline.stack.bootstrap_servers, rate=100, duration=0.5, anomaly_rate=0
+    )
     assert sent.clicks > 0
     pipeline.settle()
 

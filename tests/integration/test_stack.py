@@ -35,7 +35,7 @@ def test_given_servers_are_used_and_none_started(
 
 def test_what_is_sent_to_kafka_is_answered_by_postgres(stack: Pipeline) -> None:
     before = {topic.topic: topic.accepted for topic in _status(stack).topics}
-    sent = generate(stack.bootstrap_servers, rate=200, duration=1, mess=0)
+    sent = generate(stack.bootstrap_servers, rate=200, duration=1, anomaly_rate=0)
     expected = {
         "clicks": before["clicks"] + sent.clicks,
         "purchases": before["purchases"] + sent.purchases,

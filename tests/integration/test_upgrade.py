@@ -266,7 +266,7 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
             topic_prefix="older.",
             rate=50,
             duration=None,
-            mess=0,
+            anomaly_rate=0,
             stop=stop,
         )
         try:

@@ -45,7 +45,9 @@ ALL_ROWS = {
 @pytest.fixture(scope="module")
 def pipeline(stack: Pipeline) -> Iterator[Harness]:
     """The session's stack, after an hour of a small shop."""
-    generate(stack.bootstrap_servers, rate=3, duration=0, mess=0.1, backfill_hours=1)
+    generate(
+        stack.bootstrap_servers, rate=3, duration=0, anomaly_rate=0.1, backfill_hours=1
+    )
     pipeline = Harness(stack)
     pipeline.settle()
     yield pipeline
@@ -130,7 +132,7 @@ def tampered(stack: Pipeline, statements: dict[str, str]) -> Iterator[None]:
 
 def test_a_pipeline_under_load_equals_its_messages(pipeline: Harness) -> None:
     home = str(pipeline.stack.home)
-    with pipeline.flowing(rate=100, mess=0.1):
+    with pipeline.flowing(rate=100, anomaly_rate=0.1):
         results = [run("--json", FIRSTCLICK_HOME=home) for _ in range(3)]
     moments = set()
     for result in results:

@@ -97,7 +97,7 @@ class Harness:
         assert self.producer.flush(PATIENCE) == 0
 
     @contextmanager
-    def flowing(self, rate: float, mess: float) -> Iterator[None]:
+    def flowing(self, rate: float, anomaly_rate: float) -> Iterator[None]:
         """The generator sends for as long as the block runs, clicks among it."""
         stop = threading.Event()
         with ThreadPoolExecutor() as pool:
@@ -106,7 +106,7 @@ class Harness:
                 self.stack.bootstrap_servers,
                 rate=rate,
                 duration=None,
-                mess=mess,
+                anomaly_rate=anomaly_rate,
                 stop=stop,
             )
             try:

@@ -1,4 +1,4 @@
-"""The messages that the generator makes of events, and the mess among them."""
+"""The messages that the generator makes of events, and the anomalies among them."""
 
 import json
 import re
@@ -30,7 +30,7 @@ from firstclick_generator.malformed import MALFORMATIONS
 USERS = read_rows(SEEDS / "users.csv", User)
 PRODUCTS = read_rows(SEEDS / "products.csv", Product)
 START = 1_795_500_000.25
-MESS = 0.1
+ANOMALY_RATE = 0.1
 
 TEXTS = {
     "clicks": ("click_id", "user_id", "click_at", "source", "ip"),
@@ -78,12 +78,12 @@ def events(seed: int = 1, seconds: float = 300) -> list[tuple[int, Event]]:
     return list(Shop(seed, USERS, PRODUCTS).events(START, START + seconds, 100))
 
 
-def messages(mess: float = MESS, seed: int = 1) -> list[Delivery]:
-    return list(deliveries(events(seed), Random(seed), mess))
+def messages(anomaly_rate: float = ANOMALY_RATE, seed: int = 1) -> list[Delivery]:
+    return list(deliveries(events(seed), Random(seed), anomaly_rate))
 
 
 @pytest.fixture(scope="module")
-def messy() -> list[Delivery]:
+def with_anomalies() -> list[Delivery]:
     return messages()
 
 
@@ -159,9 +159,9 @@ def _inconsistent(message: Delivery, kind: str, fields: dict[str, Any]) -> str |
     return None
 
 
-def test_without_mess_each_event_is_one_message_in_time_and_in_order() -> None:
+def test_without_anomalies_each_event_is_one_message_in_time_and_in_order() -> None:
     happened = events()
-    sent = messages(mess=0)
+    sent = messages(anomaly_rate=0)
     assert [message.at for message in sent] == [now for now, _ in happened]
     assert [message.key.decode() for message in sent] == [
         event.key for _, event in happened
@@ -170,9 +170,9 @@ def test_without_mess_each_event_is_one_message_in_time_and_in_order() -> None:
 
 
 def test_every_message_that_is_not_malformed_meets_the_specification(
-    messy: list[Delivery],
+    with_anomalies: list[Delivery],
 ) -> None:
-    for message in messy:
+    for message in with_anomalies:
         if message.kind is not DeliveryKind.MALFORMED:
             assert reason(message) is None, message
             fields = json.loads(message.payload)
@@ -181,9 +181,11 @@ def test_every_message_that_is_not_malformed_meets_the_specification(
 
 
 def test_every_malformed_message_is_rejected_by_the_specification(
-    messy: list[Delivery],
+    with_anomalies: list[Delivery],
 ) -> None:
-    malformed = [message for message in messy if message.kind is DeliveryKind.MALFORMED]
+    malformed = [
+        message for message in with_anomalies if message.kind is DeliveryKind.MALFORMED
+    ]
     assert len({reason(message) for message in malformed}) > 15
     for message in malformed:
         assert reason(message) is not None, message
@@ -200,24 +202,24 @@ def test_a_malformation_breaks_the_rule_that_it_is_named_after(name: str) -> Non
         assert found is not None and re.search(REASONS[name], found), message
 
 
-def test_no_message_has_an_empty_key(messy: list[Delivery]) -> None:
-    assert all(message.key for message in messy)
+def test_no_message_has_an_empty_key(with_anomalies: list[Delivery]) -> None:
+    assert all(message.key for message in with_anomalies)
 
 
-def test_the_share_of_mess_is_as_asked_and_in_equal_parts(
-    messy: list[Delivery],
+def test_the_share_of_anomalies_is_as_asked_and_in_equal_parts(
+    with_anomalies: list[Delivery],
 ) -> None:
-    kinds = Counter(message.kind for message in messy)
+    kinds = Counter(message.kind for message in with_anomalies)
     assert kinds.keys() == set(DeliveryKind)
     for kind in set(DeliveryKind) - {DeliveryKind.IN_TIME}:
-        assert 0.8 < kinds[kind] / (len(events()) * MESS / 4) < 1.2
+        assert 0.8 < kinds[kind] / (len(events()) * ANOMALY_RATE / 4) < 1.2
 
 
 def test_an_event_comes_once_or_is_malformed_or_comes_twice(
-    messy: list[Delivery],
+    with_anomalies: list[Delivery],
 ) -> None:
     kinds: dict[str, list[DeliveryKind]] = defaultdict(list)
-    for message in messy:
+    for message in with_anomalies:
         kinds[message.key.decode()].append(message.kind)
     assert kinds.keys() == {event.key for _, event in events()}
     assert {tuple(found) for found in kinds.values()} == {
@@ -230,18 +232,20 @@ def test_an_event_comes_once_or_is_malformed_or_comes_twice(
 
 
 def test_a_message_that_comes_twice_is_the_same_both_times(
-    messy: list[Delivery],
+    with_anomalies: list[Delivery],
 ) -> None:
     payloads: dict[bytes, set[bytes]] = defaultdict(set)
-    for message in messy:
+    for message in with_anomalies:
         payloads[message.key].add(message.payload)
     assert all(len(found) == 1 for found in payloads.values())
 
 
-def test_late_is_by_minutes_and_out_of_order_by_seconds(messy: list[Delivery]) -> None:
+def test_late_is_by_minutes_and_out_of_order_by_seconds(
+    with_anomalies: list[Delivery],
+) -> None:
     happened = {event.key: now for now, event in events()}
     delays: dict[DeliveryKind, list[float]] = defaultdict(list)
-    for message in messy:
+    for message in with_anomalies:
         delay = (message.at - happened[message.key.decode()]) / 1000
         delays[message.kind].append(delay)
     assert set(delays[DeliveryKind.IN_TIME]) == {0}
@@ -252,20 +256,20 @@ def test_late_is_by_minutes_and_out_of_order_by_seconds(messy: list[Delivery]) -
 
 
 def test_messages_come_in_the_order_in_which_they_are_due(
-    messy: list[Delivery],
+    with_anomalies: list[Delivery],
 ) -> None:
-    assert all(before.at <= after.at for before, after in pairwise(messy))
+    assert all(before.at <= after.at for before, after in pairwise(with_anomalies))
 
 
-def test_the_same_seed_makes_the_same_mess(messy: list[Delivery]) -> None:
-    assert messages() == messy
+def test_the_same_seed_makes_the_same_anomalies(with_anomalies: list[Delivery]) -> None:
+    assert messages() == with_anomalies
 
 
-def test_the_mess_does_not_change_what_happens_in_the_shop(
-    messy: list[Delivery],
+def test_anomalies_do_not_change_what_happens_in_the_shop(
+    with_anomalies: list[Delivery],
 ) -> None:
-    clean = {message.key: message.payload for message in messages(mess=0)}
-    for message in messy:
+    clean = {message.key: message.payload for message in messages(anomaly_rate=0)}
+    for message in with_anomalies:
         if message.kind is not DeliveryKind.MALFORMED:
             assert clean[message.key] == message.payload
 
@@ -276,7 +280,7 @@ def test_the_mess_does_not_change_what_happens_in_the_shop(
         ("rate", 0.0),
         ("rate", float("nan")),
         ("duration", -1.0),
-        ("mess", 1.5),
+        ("anomaly_rate", 1.5),
         ("backfill_hours", -1.0),
     ],
 )

@@ -31,7 +31,12 @@ def files() -> dict[str, dict[str, Any]]:
 def shop(stack: Pipeline) -> Pipeline:
     """The session's stack, after some hours of a small shop."""
     generate(
-        stack.bootstrap_servers, rate=2, duration=1, mess=0.1, backfill_hours=3, seed=7
+        stack.bootstrap_servers,
+        rate=2,
+        duration=1,
+        anomaly_rate=0.1,
+        backfill_hours=3,
+        seed=7,
     )
     with Source(stack.kafka, stack.topic_prefix) as source:
         settled(stack, source)

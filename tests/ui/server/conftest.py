@@ -26,7 +26,7 @@ def shop(make_session_home: Callable[[], Path]) -> Iterator[Pipeline]:
             started.pipeline.bootstrap_servers,
             rate=0.5,
             duration=1,
-            mess=0.05,
+            anomaly_rate=0.05,
             backfill_hours=2,
             seed=6,
         )

@@ -115,7 +115,7 @@ def test_the_metrics_are_what_the_database_and_kafka_say(pipeline: Harness) -> N
 
     before = counted(eventually(of_now, "all that was counted is told"))
     held_before = held(pipeline)
-    generate(pipeline.stack.bootstrap_servers, rate=300, duration=1, mess=0.2)
+    generate(pipeline.stack.bootstrap_servers, rate=300, duration=1, anomaly_rate=0.2)
     pipeline.settle()
 
     def agree() -> bool:
