@@ -301,7 +301,7 @@ class Home:
             raise HomeError(
                 # Cause: The file was cut off or edited.
                 # Remedy: Delete it. First Click makes it again.
-                f"{self.path / name} is damaged ({error}): delete it, it is made anew"
+                f"{self.path / name} is damaged ({error}): delete it, it is made again"
             ) from error
 
     def write(self, content: msgspec.Struct, name: str) -> None:

@@ -284,7 +284,7 @@ def _ask_postgres(state: State, found: Status, watermarks: Positions) -> None:
                 #   models up to date.
                 # Remedy: Run `dbt run`. See [Repair rows](../how-to/repair-rows.md).
                 f"{problem}, so rows may be wrong: run `dbt run`, which computes them "
-                "anew"
+                "again"
                 for problem in trigger_problems(connection, schema)
             ]
             found.topics = look.topics

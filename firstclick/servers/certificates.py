@@ -100,8 +100,8 @@ def given(certificate: Path, key: Path, authority: Path) -> Certificates:
             #   address.
             # Remedy: Have a certificate signed with `IP:127.0.0.1` as an alternative
             #   name, or unset the three variables.
-            f"{certificate} is not for {ADDRESS}, where the own servers listen: give "
-            "one that names it among its alternative names"
+            f"{certificate} is not for {ADDRESS}, where the bundled servers listen: "
+            "give one that names it among its alternative names"
         )
     return Certificates(chain, _pem_of(private), authority)  # type: ignore[arg-type]
 
@@ -114,7 +114,7 @@ def _is_good(directory: Path) -> bool:
     except ValueError as error:
         raise HomeError(
             f"{directory} holds no certificate ({error}), expected one: delete the "
-            "directory, it is made anew"
+            "directory, another one is generated"
         ) from error
     return found.not_valid_after_utc - _now() > RENEWED
 

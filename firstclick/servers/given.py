@@ -58,13 +58,13 @@ def check_given(url: str, schema: str) -> str:
             )
     except psycopg.Error as error:
         raise ServerError(
-            f"DATABASE_URL can't be reached: {' '.join(str(error).split())}; see to "
-            "the server, or unset it to use an own one"
+            f"DATABASE_URL can't be reached: {' '.join(str(error).split())}; look "
+            "at the server, or unset it to have one started"
         ) from error
     if found is None:
         raise ServerError(
             f"DATABASE_URL is PostgreSQL {number // 10000}, expected {MAJOR} or newer: "
-            "give another server, or unset it to use an own one"
+            "give another server, or unset it to have one started"
         )
     if found.encoding != "UTF8":
         raise ServerError(

@@ -110,8 +110,8 @@ def _find(jar: str, sha256: str, scratch: Path) -> bytes:
                 # Cause: The first start downloads Kafka from Maven's central
                 #   repository.
                 # Remedy: Check your network or proxy, and start again.
-                f"Kafka's {jar} could not be downloaded ({_reason(error)}): see to the "
-                "network (HTTPS_PROXY is heeded), then try again"
+                f"Kafka's {jar} could not be downloaded ({_reason(error)}): check the "
+                "network, or set HTTPS_PROXY, then try again"
             ) from error
         # Read once: what was compared is what is installed
         content = file.read_bytes()

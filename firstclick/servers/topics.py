@@ -96,8 +96,8 @@ def create_topics(
             # Remedy: Start the cluster, or [create the topics
             #   yourself](../how-to/use-your-own-servers.md#kafka).
             f"the topics can't be made on {cluster.servers}: "
-            f"{admin.reason(error)}; see to the cluster, or unset "
-            "KAFKA_BOOTSTRAP_SERVERS to use an own one"
+            f"{admin.reason(error)}; look at the cluster, or unset "
+            "KAFKA_BOOTSTRAP_SERVERS to have one started"
         ) from error
     return missing
 

@@ -27,7 +27,7 @@ def show(found: Verification, console: Console) -> None:
             Text.assemble(
                 ("problem: ", "bold red"),
                 printable(problem),
-                ", so that changes pass it by; run `dbt run`, or `firstclick up` anew",
+                ", so it misses changes; run `dbt run`, or `firstclick up` again",
             ),
             soft_wrap=True,
         )
