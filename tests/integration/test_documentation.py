@@ -123,10 +123,8 @@ def home(make_home: Callable[[], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def shell(clone: Path, home: Path) -> Iterator[Shell]:
-    # The package is that of the copy, whatever is installed
-    opened = Shell(
-        clone, FIRSTCLICK_HOME=str(home), PYTHONPATH=f"{clone}:{clone}/generator"
-    )
+    # The installed package runs the models and the dashboards of the copy
+    opened = Shell(clone, FIRSTCLICK_HOME=str(home), FIRSTCLICK_PROJECT=str(clone))
     yield opened
     opened.close()
 
