@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+# Named from the project's directory: the fork server doesn't get pytest's sys.path
+_PRELOADED = "tests.support.begun_dbt"
 _CONTEXT = multiprocessing.get_context("forkserver")
-# By its name from the project's directory, where pytest runs
-_CONTEXT.set_forkserver_preload(["tests.begun_dbt"])
+_CONTEXT.set_forkserver_preload([_PRELOADED])
 
 
 def run_dbt(
@@ -32,6 +33,8 @@ def run_dbt(
 def _run(
     arguments: list[str], directory: Path, environment: Mapping[str, str], output: str
 ) -> None:
+    # multiprocessing ignores a module that it can't import
+    assert _PRELOADED in sys.modules
     from dbt.cli.main import cli
 
     os.environ.clear()
