@@ -1,1 +1,1 @@
-"""What moves events: the connector, the publisher, and retention."""
+"""The processes that move events: the connector, the publisher, and retention."""

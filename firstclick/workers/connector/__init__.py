@@ -1,8 +1,9 @@
-"""Carries the topics clicks and purchases into PostgreSQL, each event exactly once.
+"""The connector: copies the topics clicks and purchases to PostgreSQL, exactly once.
 
-A batch's rows and its Kafka offsets are one transaction, and the offsets in the
-database are the only ones there are: whatever dies, reading goes on where the last
-transaction that survived ends. Run it as ``python -m firstclick.workers.connector``.
+The connector writes a batch's rows and its Kafka offsets in one transaction, and no
+offsets are stored anywhere else. After any crash, it therefore resumes exactly where
+the last committed transaction ends. Run it as
+``python -m firstclick.workers.connector``.
 """
 
 from firstclick.workers.connector.ingest import ingest

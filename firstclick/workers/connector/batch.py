@@ -1,4 +1,4 @@
-"""A batch: what is left of some messages when only the last of each key counts."""
+"""Batches: the newest message of each key, out of the messages of one poll."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,57 +7,63 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, Message
 
 LONGEST_INDEXED_KEY = 2_600
-"""Bytes. An entry of PostgreSQL's B-tree has 2,704 at most (BTMaxItemSize), of which a
-topic's name and the entry's head take some."""
+"""Bytes. A PostgreSQL B-tree entry holds at most 2,704 (BTMaxItemSize), and the topic's
+name and the entry's header take some of them."""
 
 FIRST_TIME, LAST_TIME = -62_135_596_800_000, 253_402_300_799_999
 """0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z in milliseconds since 1970.
-Where producers stamp messages, a time can be any 64-bit number; PostgreSQL and Python
-hold these years, so a time outside them is stored as the nearer of the two."""
+
+If producers stamp the messages, a timestamp can be any 64-bit number. PostgreSQL and
+Python both support these years, so the connector stores a time outside them as the
+nearer bound."""
 
 POSTGRES_EPOCH = 946_684_800_000_000
 """2000-01-01T00:00:00Z in microseconds."""
 
 PartitionId = tuple[str, int]
-"""A topic, without prefix, and the number of a partition."""
+"""A topic, without the pipeline's prefix, and a partition number."""
 
 Position = tuple[int, int, int]
-"""Partition, offset, and Kafka's time in microseconds since 2000. A partition below
-zero is of a log that Kafka no longer has: see firstclick.workers.connector.resume."""
+"""Partition, offset, and Kafka's timestamp in microseconds since 2000.
+
+A negative partition belongs to a log that Kafka no longer has: see
+firstclick.workers.connector.resume."""
 
 Row = tuple[bytes | None, bytes | None, int, int, int]
-"""Key and payload, then the message's position."""
+"""Key, payload, and the three parts of the message's `Position`."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a partition has been read."""
+    """How far the connector has read a partition."""
 
     stored: int
-    """The next offset to read, as kafka_offsets has it."""
+    """The next offset to read, according to the table kafka_offsets."""
     reached: int
-    """The next offset after everything taken from Kafka."""
+    """The offset after the last message taken from Kafka."""
     high_watermark: int
+    """The offset after the partition's last message, when Kafka was last asked."""
     newest_time: int | None = None
-    """Of the last message taken, in microseconds since 2000."""
+    """Kafka's timestamp of the last message taken, in microseconds since 2000."""
     last: Message | None = None
     """The last message taken since the session began."""
 
 
 @dataclass(slots=True)
 class TopicBatch:
-    """What a batch changes in a topic's table."""
+    """The changes that a batch makes to one topic's table."""
 
     latest: dict[bytes, Row] = field(default_factory=dict)
-    """The last message of each key, by its ``indexed_key``; a tombstone where the
-    payload is None."""
+    """The newest message of each key, by its ``indexed_key``. A payload of None is a
+    tombstone."""
     keyless: list[Row] = field(default_factory=list)
+    """Messages without a key. They never replace each other."""
     taken: int = 0
-    """How many messages there were."""
+    """How many messages Kafka delivered, including those that newer ones replaced."""
 
 
 class PartitionError(Exception):
-    """Kafka reported an error in place of a message."""
+    """Kafka delivered an error instead of a message."""
 
     def __init__(self, error: KafkaError, message: Message) -> None:
         remedy = ""
@@ -76,14 +82,17 @@ def compact_batch(
     topics: Mapping[str, str],
     progress: Mapping[str, Mapping[int, Progress]],
 ) -> dict[str, TopicBatch]:
-    """Return what the messages change, by topic, and note how far they reach.
+    """Return the changes that the messages make, by topic, and update ``progress``.
 
-    ``topics`` has each topic by its name in Kafka. A message from before what has been
-    reached is skipped: librdkafka may have had it in its queue when the position was
-    changed. The end of a partition counts as progress: behind the last message there
-    may be others that are never delivered, of aborted transactions for example.
+    For example, three messages with one key become a single row: the newest. ``topics``
+    maps each topic's name in Kafka to its name without prefix.
 
-    Raises PartitionError.
+    A message before the offset already reached is skipped, because librdkafka may still
+    have it in its queue after a change of position. The end of a partition counts as
+    progress, because the offsets before it may belong to messages that Kafka never
+    delivers, such as those of aborted transactions.
+
+    Raises PartitionError if Kafka delivered an error.
     """
     batches = {topic: TopicBatch() for topic in progress}
     targets = {name: (progress[at], batches[at]) for name, at in topics.items()}
@@ -120,12 +129,12 @@ def compact_batch(
 
 
 def is_newer(message: Position, other: Position) -> bool:
-    """Say whether a message replaces another with the same key.
+    """Return whether a message replaces another one with the same key.
 
-    In one partition that is the one with the greater offset. Partitions that were added
-    to a topic give a key another partition from then on: of messages in two partitions
-    the one counts that Kafka stamped later, or that is in the partition with the higher
-    number (the specification, "Events").
+    Within a partition, the greater offset wins. A key can be in two partitions if
+    somebody added partitions to the topic, because the key then hashes to another one.
+    Between partitions, the later Kafka timestamp wins, then the higher partition number
+    (the specification, "Events").
     """
     if message[0] == other[0]:
         return message[1] > other[1]
@@ -135,13 +144,13 @@ def is_newer(message: Position, other: Position) -> bool:
 
 
 def time_of(message: Message) -> int:
-    """Return when Kafka stamped the message, in microseconds since 2000."""
+    """Return Kafka's timestamp of the message, in microseconds since 2000."""
     milliseconds = message.timestamp()[1]
     return min(max(milliseconds, FIRST_TIME), LAST_TIME) * 1000 - POSTGRES_EPOCH
 
 
 def digest(message: Message) -> bytes:
-    """Return a SHA-256 that tells this message from any other at its offset."""
+    """Return a SHA-256 that identifies this message among all others at its offset."""
     key, payload = message.key(), message.value()
     hashed = hashlib.sha256(time_of(message).to_bytes(8, signed=True))
     for part in (key, payload):
@@ -150,12 +159,13 @@ def digest(message: Message) -> bytes:
 
 
 def indexed_key(key: bytes) -> bytes:
-    """Return what the index on a table's keys has for a key.
+    """Return the form in which a table's index stores a message key.
 
-    That is the key itself, and for one that is too long its SHA-256 and its beginning,
-    together a byte longer than any key that is indexed as it is. INDEXED_KEY in
-    firstclick.workers.connector.tables says the same in SQL, and so does the macro
-    `indexed_key`.
+    A key of at most ``LONGEST_INDEXED_KEY`` bytes is stored unchanged. A longer one is
+    stored as its SHA-256 followed by its beginning, one byte longer than the limit, so
+    that it can't equal a key that is stored unchanged. INDEXED_KEY in
+    firstclick.workers.connector.tables and the macro `indexed_key` implement the same
+    rule in SQL.
     """
     if len(key) <= LONGEST_INDEXED_KEY:
         return key

@@ -1,7 +1,7 @@
 """PostgreSQL's binary COPY format, for rows of messages.
 
-psycopg's own encoder takes twice as long a row, in Python for bytea. See "Binary
-Format" in PostgreSQL's reference of COPY.
+psycopg's encoder takes twice as long per row, because it encodes bytea in Python. The
+format is documented under "Binary Format" in PostgreSQL's reference page of COPY.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _numbers = Struct(">iiiqiq").pack
 
 
 def encode(rows: Iterable[Row]) -> bytes:
-    """Return what COPY takes for rows with a payload."""
+    """Return the input of a binary COPY for these rows. Each needs a payload."""
     parts = [HEADER]
     add = parts.extend
     for key, payload, partition, offset, time in rows:

@@ -1,4 +1,4 @@
-"""The connector's loop: take messages from Kafka, write them, and again."""
+"""The connector's loop: take messages from Kafka, write them to PostgreSQL, repeat."""
 
 import logging
 import time
@@ -27,35 +27,41 @@ from firstclick.workers.connector.tables import FIRST_MICROSECOND, Fenced, Table
 from firstclick.workers.worker import exclusive_session
 
 LONGEST_LINGER = 0.01
-"""Seconds. As long as a batch is not full, the next one waits for as long as the last
-one took, but no longer than this: transactions then take half of the time at most."""
+"""Seconds. While batches aren't full, the connector collects messages for as long as
+the last transaction took, but no longer than this. Transactions then take at most half
+of the time, and each one carries more messages."""
 
 LONGEST_LEAD = 0.5
-"""Seconds, of Kafka's time, that a partition may be read ahead of another."""
+"""Seconds, by Kafka's timestamps, that one partition may be read ahead of another."""
 
 POLL_SECONDS = 0.5
-"""How long a signal may go unnoticed while nothing comes."""
+"""Longest wait for a message, and so the longest time that a signal goes unnoticed."""
 
 HEARTBEAT_SECONDS = 1.0
+"""Interval at which the connector compares its offsets with Kafka and stores them."""
 DISCOVERY_SECONDS = 2.0
+"""Interval at which it looks for new topics and partitions."""
 SUMMARY_SECONDS = 60.0
+"""Interval of the summary in the log."""
 
 FIRST_PLANS, LAST_PLANS = 1_000, 1_000_000
-"""Messages after which PostgreSQL plans anew, and after twice as many again, up to the
-last: a plan that was made on empty tables is ruinous on full ones."""
+"""Messages after which PostgreSQL plans its statements again: after the first number,
+then after twice as many each time, up to the last. A plan that was made for empty
+tables is ruinously slow on full ones."""
 
 CONFIRMATIONS = 3
-"""How often Kafka has to say that it lacks what was read already, a second apart."""
+"""How many times in a row, a second apart, Kafka must report that it lacks messages
+that the connector has read, before the connector believes it."""
 
 CLOCK_SKEW = 60
-"""Seconds that the clocks of Kafka's brokers and ours may differ by."""
+"""Seconds by which the clocks of the brokers and of this machine may differ."""
 
 
 def ingest(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
-    """Ingest messages from Kafka to PostgreSQL until a signal comes.
+    """Copy messages from Kafka to PostgreSQL until a signal arrives.
 
-    Raises DeploymentError when the tables are missing, Stopped when a signal comes
-    while waiting.
+    Errors of Kafka and PostgreSQL are logged and retried. Raises DeploymentError if the
+    tables are missing, and Stopped if a signal arrives during a wait.
     """
     postgres = Backoff("PostgreSQL", log, pipeline.metrics)
     kafka = Backoff("Kafka", log, pipeline.metrics)
@@ -78,7 +84,8 @@ def ingest(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 stop.wait(postgres.failed(error))
             except psycopg.Error as error:
-                # No message should be able to cause this: typing is staging's work.
+                # No message should be able to cause this: the raw tables store bytes,
+                # and only the staging models convert them to types
                 at = current.describe_batch() if current else "no batch"
                 reason = f"refused {at}, of which nothing was stored: {error}"
                 stop.wait(postgres.failed(reason))
@@ -96,16 +103,18 @@ def _relations(schema: str) -> list[str]:
 
 @dataclass(slots=True)
 class Summary:
-    """What was done since the last line in the log."""
+    """Work done since the last summary in the log."""
 
     since: float
+    """Start of the interval, by ``time.monotonic()``."""
     messages: int = 0
     batches: int = 0
     seconds: float = 0.0
+    """Total time from taking each batch's last message to its commit."""
 
 
 class Ingest:
-    """The work of one session in PostgreSQL."""
+    """The ingest loop of one PostgreSQL session."""
 
     def __init__(
         self,
@@ -135,9 +144,9 @@ class Ingest:
         self._summary = Summary(time.monotonic())
 
     def run(self) -> None:
-        """Ingest until a signal comes, with the transaction under way finished.
+        """Ingest until a signal arrives, and finish the current transaction first.
 
-        Raises what ``ingest`` handles.
+        Raises the errors that ``ingest`` handles.
         """
         self._align()
         while not self._stop.requested:
@@ -153,7 +162,10 @@ class Ingest:
                 self._align()
 
     def describe_batch(self) -> str:
-        """Say which messages the batch under way holds."""
+        """Describe the messages of the current batch, for an error message.
+
+        For example ``clicks 0 offsets 100 to 199``.
+        """
         return (
             ", ".join(
                 f"{topic} {number} offsets {at.stored} to {at.reached - 1}"
@@ -210,10 +222,11 @@ class Ingest:
                 self._plans_last_until *= 2
 
     def _keep_step(self) -> None:
-        """Pause partitions that are ahead of one that has more to read.
+        """Pause partitions that are too far ahead of one that still has messages.
 
-        Of messages that have piled up, Kafka sends each partition's alike, so that
-        purchases would come before their clicks and be worked on twice.
+        From a backlog, Kafka delivers equally many messages of each partition. There
+        are fewer purchases than clicks, so purchases would arrive before their clicks,
+        and the models would have to attribute them twice.
         """
         slowest = min(
             (
@@ -243,10 +256,10 @@ class Ingest:
             at.stored = at.reached
 
     def _heartbeat(self) -> None:
-        """Compare with Kafka and store how far each partition is read.
+        """Compare the offsets with Kafka's and store how far each partition is read.
 
-        Where Kafka does not answer, nothing is stored: what a reader takes for the
-        pipeline's freshness gets older.
+        If Kafka does not answer, nothing is stored. The freshness that pipeline_health
+        shows then gets older, as it should.
         """
         now = time.monotonic()
         try:
@@ -285,15 +298,17 @@ class Ingest:
         self._summarise(now)
 
     def _differs(self) -> bool:
-        """Whether Kafka, which was away, came back with another log than was read."""
+        """Return whether Kafka came back with another log than the one we read."""
         logs, stored = Logs.of(self._source), self._offsets.stored()
         return bool(compare(self._source, self._offsets, logs, stored))
 
     def _forget_deletions(self) -> None:
-        """Forget deletions that every partition has been read beyond.
+        """Delete remembered tombstones that no unread message can be older than.
 
-        Within a transaction, after a comparison with Kafka: what a partition gets that
-        has been read to its end is stamped later, but for the brokers' clocks.
+        Call it in a transaction, after a comparison with Kafka. The next message of a
+        partition that is read to its end will be stamped with the current time, give or
+        take CLOCK_SKEW. The next message of any other partition is no older than the
+        last one read there.
         """
         now = time.time_ns() // 1000 - POSTGRES_EPOCH
         for topic in self._tables.topics_with_deletions:
@@ -311,7 +326,7 @@ class Ingest:
             self._tables.load_deletions()
 
     def _align(self) -> None:
-        """Go on from where the database is, at the partitions that there are now."""
+        """Resume from the offsets in the database, at the partitions that exist now."""
         logs, stored = self._compared()
         for topic in TOPICS:
             if topic not in logs.topics and topic in (self._topics or TOPICS):
@@ -344,10 +359,10 @@ class Ingest:
             )
 
     def _compared(self) -> tuple[Logs, dict[PartitionId, StoredOffset]]:
-        """What Kafka holds and what was read of it.
+        """Return what Kafka holds, and the offsets that the database has stored.
 
-        A broker that has just started may not know its last messages yet, so where
-        Kafka holds less than was read it has to say so more than once.
+        A broker that has just started may not know its last messages yet. So if Kafka
+        holds less than the connector has read, ask it CONFIRMATIONS times.
         """
         for attempt in range(CONFIRMATIONS):
             if attempt > 0:
@@ -364,7 +379,7 @@ class Ingest:
         logs: Logs,
         stored: dict[PartitionId, StoredOffset],
     ) -> None:
-        """Keep messages that Kafka no longer has apart from those that come."""
+        """Mark stored messages that Kafka no longer has as older than all new ones."""
         if difference.is_another:
             count = self._offsets.set_aside(topic, None, 0)
             self._log.error(
@@ -401,7 +416,10 @@ class Ingest:
         logs: Logs,
         stored: dict[PartitionId, StoredOffset],
     ) -> None:
-        """Note where each partition of a topic is read on; within a transaction."""
+        """Set the offset at which each partition of a topic resumes.
+
+        Call it in a transaction.
+        """
         earliest, latest = logs.earliest[topic], logs.latest[topic]
         read = {n: at for (name, n), at in stored.items() if name == topic}
         is_new = not read
@@ -415,7 +433,8 @@ class Ingest:
         for number in description.partitions:
             first, last = earliest[number], latest[number]
             if (at := read.get(number)) is None:
-                # Of a topic that is new to us, nobody asked for what is gone
+                # Messages that Kafka deleted before the connector first saw the topic
+                # don't count as lost. In a new partition of a known topic, they do
                 begin = first if is_new else 0
                 self._offsets.add(topic, number, begin, last, description.id)
                 progress = Progress(begin, first, last)

@@ -1,7 +1,8 @@
-"""How far each partition was read, and which log that was.
+"""How far each partition was read, and in which log.
 
-An offset means nothing without the log that it counts, so beside each offset the table
-kafka_offsets has the topic's id and a digest of the last message that was read.
+An offset means nothing without the log that it belongs to. So for each partition, the
+table kafka_offsets stores the topic's id and a digest of the last message read, beside
+the next offset.
 """
 
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ where
 """
 
 SET_ASIDE_BLOCKS = 1_000
-"""In one transaction: 8 MB of a table, some 10,000 to 50,000 messages."""
+"""Blocks per transaction: 8 MB of a table, which is 10,000 to 50,000 messages."""
 
 MESSAGES = f"""
 select kafka_offset, event_key, {MICROSECONDS}
@@ -77,39 +78,42 @@ limit %s
 
 @dataclass(frozen=True)
 class StoredOffset:
-    """What kafka_offsets says of a partition."""
+    """A partition's row of kafka_offsets."""
 
     next_offset: int
     topic_id: str | None
-    """Of the topic that was read; None in a database of an older version."""
+    """Kafka's id of the topic; None if an older version of First Click wrote the row,
+    or if the brokers have no topic ids."""
     last_offset: int | None
-    """Of the last message that was read, None where that isn't known."""
+    """The offset of the last message read; None if unknown, as after a rewind."""
     last_digest: bytes | None
+    """The ``digest`` of that message."""
     newest_time: int | None
-    """In microseconds since 2000."""
+    """Kafka's latest timestamp, in microseconds since 2000."""
 
 
 @dataclass(frozen=True)
 class StoredMessage:
-    """What a table knows of a message, enough to find it in Kafka."""
+    """The parts of a stored message that identify it in Kafka."""
 
     offset: int
     key: bytes | None
     time: int
-    """In microseconds since 2000."""
+    """Kafka's timestamp, in microseconds since 2000."""
 
 
 class Offsets:
-    """The table kafka_offsets, and the messages that its offsets have passed.
+    """The table kafka_offsets, and the stored messages before its offsets.
 
-    What changes a row is for within a transaction, but for ``set_aside``.
+    Call the methods that change rows in a transaction, except ``set_aside``, which
+    opens transactions itself.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     def stored(self) -> dict[PartitionId, StoredOffset]:
-        """Return what is stored of each partition."""
+        """Return the stored offset of each partition."""
         rows = self._run(STORED).fetchall()
         return {(topic, number): StoredOffset(*at) for topic, number, *at in rows}
 
@@ -121,19 +125,19 @@ class Offsets:
         high_watermark: int,
         topic_id: str | None,
     ) -> None:
-        """Note where to begin with a new partition."""
+        """Insert a new partition, to be read from ``offset``."""
         self._run(ADD, topic, partition, offset, high_watermark, topic_id)
 
     def name(self, topic: str, topic_id: str | None) -> None:
-        """Note which topic the offsets are of."""
+        """Store the id of the topic that the offsets belong to."""
         self._run(NAME, topic_id, topic)
 
     def rewind(self, topic: str, partition: int, offset: int) -> None:
-        """Have a partition read again from that offset on."""
+        """Set a partition back, so that it is read again from ``offset``."""
         self._run(REWIND, offset, topic, partition)
 
     def forget(self, topic: str) -> tuple[int, datetime | None]:
-        """Forget how far a topic was read.
+        """Delete a topic's offsets.
 
         Returns how many of its messages were lost, and when that was last noticed.
         """
@@ -146,18 +150,19 @@ class Offsets:
     def count_lost(
         self, topic: str, partition: int, messages: int, at: datetime | None = None
     ) -> None:
-        """Count messages that Kafka deleted before they were read.
+        """Add messages that Kafka deleted before they were read to the count of lost.
 
-        ``at`` is when that was noticed; None is now.
+        ``at`` is when that was noticed; None means now.
         """
         self._run(COUNT_LOST, messages, at, topic, partition)
 
     def set_aside(self, topic: str, partition: int | None, offset: int) -> int:
-        """Mark messages as ones of a log that Kafka no longer has; returns how many.
+        """Mark messages as part of a log that Kafka no longer has; return how many.
 
-        They are those of one partition, or of all, from an offset on. They stay, in
-        partitions below zero that no other message has, and count as older than any
-        that comes. It takes several transactions: cut off, it can be done again.
+        The messages are those of one partition, or of all if ``partition`` is None,
+        from ``offset`` on. They stay in the table, under negative partition numbers
+        that no other message has, and count as older than any new message. This takes
+        several transactions; after an interruption, call it again.
         """
         table = self._tables.sql("{table}", topic)
         ((blocks,),) = self._run(BLOCKS, table.as_string()).fetchall()
@@ -182,7 +187,8 @@ class Offsets:
     ) -> list[StoredMessage]:
         """Return stored messages with offsets from ``first`` to before ``end``.
 
-        Those with the greatest offsets come first; ``limit`` of them at most.
+        The greatest offsets come first. Returns at most ``limit`` messages, or all of
+        them if it is None.
         """
         rows = self._run(MESSAGES, partition, first, end, limit, of=topic)
         return [StoredMessage(*row) for row in rows]
