@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 class Name(StrEnum):
-    """The sections."""
+    """The sections that you can name on the command line."""
 
     THROUGHPUT = auto()
     LATENCY = auto()
@@ -83,7 +83,7 @@ def bench(
 
 
 def main() -> int:
-    """Run it; an error is one line on stderr and status 1."""
+    """Run the command; print an error as one line on stderr and exit with 1."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(bench)
     try:

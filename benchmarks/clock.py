@@ -1,4 +1,4 @@
-"""A clock that runs fast, for what can't wait two days."""
+"""A clock that runs fast, for tests of what happens only after two days."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from psycopg import sql
 from firstclick.core.cluster import Admin, Cluster
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-"""Seconds."""
+"""In seconds."""
 
 _SCHEMA = "clock"
 
@@ -39,15 +39,21 @@ _SEARCH_PATH = (
 
 @dataclass(frozen=True)
 class Clock:
-    """A time that was the real one once, and has gone so many times as fast since."""
+    """A clock that showed the real time once and runs ``factor`` times as fast.
+
+    For example, with a factor of 288 a day passes in five minutes.
+    """
 
     started: float
-    """Seconds since 1970."""
+    """When the clock showed the real time, in seconds since 1970."""
     factor: float
 
     @classmethod
     def from_arguments(cls) -> "Clock":
-        """As ``arguments`` says it to another process: its first two."""
+        """Return the clock that the first two arguments of this process describe.
+
+        Another process passes them on from ``arguments``.
+        """
         return cls(*map(float, sys.argv[1:3]))
 
     @property
@@ -55,20 +61,21 @@ class Clock:
         return [repr(self.started), repr(self.factor)]
 
     def now(self) -> float:
-        """Seconds since 1970 by this clock."""
+        """Return the time by this clock, in seconds since 1970."""
         return self.started + (time.time() - self.started) * self.factor
 
     def wait_until(
         self, moment: float, wait: Callable[[float], object] = time.sleep
     ) -> None:
-        """Wait until the clock shows that many seconds since 1970."""
+        """Wait until the clock shows ``moment``, in seconds since 1970."""
         wait(max(0.0, (moment - self.now()) / self.factor))
 
     def install(self, database_url: str) -> None:
-        """Make it the one of a database, for all that is made or asked there later.
+        """Make a database use this clock for everything created or queried later.
 
-        A name is looked up where the search path says, in PostgreSQL's own functions
-        first unless it says otherwise; ``now`` and ``clock_timestamp`` are found here.
+        PostgreSQL looks up a function along the search path, and in its own catalog
+        first unless the path says otherwise. This puts a schema with functions ``now``
+        and ``clock_timestamp`` before the catalog.
         """
         with psycopg.connect(database_url) as connection:
             names = {
@@ -81,10 +88,12 @@ class Clock:
                 connection.execute(sql.SQL(statement).format(**names))
 
     def compress(self, cluster: Cluster, topics: dict[str, bool]) -> None:
-        """Make it the one of topics; whether producers stamp their messages by it.
+        """Make topics keep their messages by this clock.
 
-        Kafka itself has no clock but the machine's: a message may be from beyond it,
-        and what is counted by it is as much shorter as this one is faster.
+        ``topics`` maps a topic to whether its producer stamps the messages by this
+        clock. Kafka itself always uses the machine's clock. So a stamped topic accepts
+        timestamps in the future, and each duration that Kafka measures is divided by
+        the clock's factor.
         """
         admin = Admin(cluster).client
         changes = []
@@ -92,7 +101,8 @@ class Clock:
             config = {
                 "delete.retention.ms": DAY,
                 "file.delete.delay.ms": MINUTE,
-                # Else by the messages' own times
+                # Where messages are stamped, Kafka rolls segments by their times, which
+                # already run fast
                 **({} if stamped else {"segment.ms": HOUR}),
             }
             entries = {name: self._shortened(most) for name, most in config.items()}

@@ -1,8 +1,8 @@
-"""What feeds a pipeline by a clock that runs fast, and what deletes by it.
+"""The generator and the expire worker by a clock that runs fast.
 
-``python -m benchmarks.compressed STARTED FACTOR send SERVERS BEGIN END RATE`` prints
-the number of messages; ``… STARTED FACTOR expire`` is the worker. Each is a process of
-its own.
+``python -m benchmarks.compressed STARTED FACTOR send SERVERS BEGIN END RATE`` sends
+messages and prints their number; ``… STARTED FACTOR expire`` runs the worker. Each runs
+as a separate process.
 """
 
 import logging
@@ -29,17 +29,18 @@ _AT_ONCE = 100
 
 
 def shop(begin: float, end: float, rate: float) -> Iterator[Delivery]:
-    """The messages of so long, the same ones each time.
+    """Yield the messages from ``begin`` to ``end``, the same ones at each call.
 
-    Times are in seconds since 1970; ``rate`` is events a second, of a whole day's.
+    Times are in seconds since 1970; ``rate`` is in events per second, averaged over a
+    day.
     """
-    # Begun at any time of the day: a shop's rate is that of its start
+    # The shop takes its rate for the one at ``begin``, which may be any time of the day
     stream = messages(begin, rate * diurnal_rate(begin), SEED)
     return takewhile(lambda delivery: delivery.at < 1000 * end, stream)
 
 
 def send(clock: Clock, servers: str, begin: float, end: float, rate: float) -> int:
-    """Send each message when the clock shows its time; returns how many they were."""
+    """Send each message when the clock shows its time; return how many were sent."""
     sent = 0
     with open_producer(servers) as producer:
         for sent, message in enumerate(shop(begin, end, rate), 1):
@@ -51,7 +52,7 @@ def send(clock: Clock, servers: str, begin: float, end: float, rate: float) -> i
 
 
 def expire_by(clock: Clock) -> int:
-    """Run the worker that deletes, as often by this clock as else by the real one."""
+    """Run the expire worker at its usual interval, but measured by this clock."""
 
     class Stamping(Producer):
         def produce(self, topic: str, *message: Any, **options: Any) -> None:

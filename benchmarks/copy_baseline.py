@@ -1,4 +1,4 @@
-"""What the pipeline costs beyond storing the same rows."""
+"""The cost of the pipeline, compared with a bare COPY of the same rows."""
 
 import logging
 import time
@@ -20,10 +20,10 @@ from firstclick.workers.connector.tables import COPY, Tables
 
 MOST_TIMES = 10
 DENSITY = 1_000
-"""Events in a second of the shop's time."""
+"""Events per second of the shop's time."""
 
 _PARTITION = 1_000_000
-"""One that Kafka does not have, so that the stack's connector leaves it alone."""
+"""A partition that Kafka doesn't have, so that the stack's connector ignores it."""
 
 BARE = """
 create schema bare;
@@ -41,15 +41,20 @@ create table bare.raw_purchases (like bare.raw_clicks)
 def copy(quick: bool, say: Callable[[str], None]) -> Section:
     """Time the connector's transaction against a bare COPY of the same rows.
 
-    Batches of 5,000 events, each written both ways, in turns, by the same session
-    over TCP to the same server, neither waiting for the disk at commit. Counted is
-    the time from begin to commit's answer, encoding the rows included: for the
-    pipeline the connector's own code, so looking for keys that are there already,
-    COPY into raw_clicks and raw_purchases with their indexes, every trigger and
-    model, and the offsets; for the bare one COPY of the rows, the messages' keys,
-    payloads, offsets and times, into two tables that have no index, constraint or
-    trigger and were committed before, so that both write ahead. Kafka's part is not
-    in it. The publisher runs alongside, for the pipeline's share of both.
+    One session writes each batch of 5,000 events both ways, in alternating order, over
+    TCP to the same server, without waiting for the disk at commit. The time counts from
+    BEGIN to the answer to COMMIT and includes encoding the rows:
+
+    - pipeline: the connector's own code. It looks for keys that exist already, copies
+      into raw_clicks and raw_purchases with their indexes, fires every trigger, updates
+      every model and stores the offsets.
+    - bare: COPY of the same rows (the messages' keys, payloads, offsets and times) into
+      two tables without indexes, constraints or triggers. The tables are committed
+      beforehand: PostgreSQL may skip the WAL for a COPY into a table that the same
+      transaction creates.
+
+    Kafka's part isn't included. The publisher runs at the same time, and its load on
+    the machine affects both.
     """
     section = Section("copy")
     rounds, held = (10, 20) if quick else (60, 100)
@@ -59,7 +64,7 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
         say(f"{held * MOST_MESSAGES:,} events to begin with")
         for number, batch in enumerate(islice(stream, held), 1):
             writer.pipeline(batch)
-            # As the connector does, when there are twice as many
+            # The connector forgets its plans each time that the rows have doubled
             if number.bit_count() == 1:
                 writer.forget_plans()
         say(f"{rounds} batches of {MOST_MESSAGES:,} events, both ways")
@@ -98,7 +103,7 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
 
 
 class _Writer:
-    """Both ways to store a batch; each returns its seconds."""
+    """Stores a batch in either way; both methods return the seconds that it took."""
 
     def __init__(self, connection: Connection, stage: Stage) -> None:
         log = logging.getLogger(__name__)
@@ -138,7 +143,7 @@ class _Writer:
         return seconds
 
     def forget_plans(self) -> None:
-        """Have what follows planned for the tables as they are."""
+        """Make PostgreSQL plan the next statements for the tables' current sizes."""
         self._tables.forget_plans()
 
     def bare(self, batch: dict[str, list[Row]]) -> float:
@@ -154,7 +159,7 @@ class _Writer:
 
 
 def batches() -> Iterator[dict[str, list[Row]]]:
-    """The shop's messages by topic, so many at once as the connector takes."""
+    """Yield the shop's messages by topic, in batches as large as the connector's."""
     stream = messages(time.time() - 3600, DENSITY, seed=1)
     offsets = dict.fromkeys(TOPICS, 0)
     while True:

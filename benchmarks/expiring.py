@@ -1,4 +1,4 @@
-"""What it costs to be rid of old messages: rows deleted, or partitions dropped."""
+"""The cost of expiring old messages: deleting rows or dropping partitions."""
 
 import tempfile
 import time
@@ -24,10 +24,10 @@ from firstclick.workers.connector.source import MOST_MESSAGES
 from firstclick.workers.connector.tables import COPY, DELETE, STORED, UPDATE
 
 HOURS = 48
-"""That are kept, a partition each; of each way there are so many."""
+"""How many hours of messages a table keeps; with partitions, one for each hour."""
 
 CORRECTED = 0.01
-"""The share of messages that come again, any of the last so many."""
+"""The share of clicks that repeat one of the last ``KEPT_FOR_LATER`` messages."""
 KEPT_FOR_LATER = 200_000
 
 COLUMNS: LiteralString = """
@@ -64,17 +64,19 @@ where relkind = 'r' and starts_with(relname, 'raw_' || %b)
 
 POSTGRES_BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 HOUR_OF_KAFKA = 3_600_000_000
-"""Microseconds."""
+"""An hour in microseconds, the unit of PostgreSQL's binary timestamps."""
 
 
 def expiring(quick: bool, say: Callable[[str], None]) -> Section:
-    """Upsert and expire hours of messages, as the connector does, in both ways.
+    """Upsert and expire hours of messages in two ways, and compare their cost.
 
-    One is a table as raw_clicks is: its key unique, and what expires deleted by its
-    keys, then vacuumed. The other has a partition an hour, dropped when it expires: no
-    index of it can be unique across them, so each message's key is looked for in all.
-    After 48 hours, hour by hour: as many messages are written in batches, of which one
-    of a hundred replaces another, and as many expire. Nothing is derived from them.
+    The first way is a table like raw_clicks: its key is unique, and expired rows are
+    deleted by their keys, then vacuumed. The second way has a partition for each hour,
+    dropped when it expires. No index can be unique across partitions, so each upsert
+    looks for the message's key in all of them. Both tables first fill up with 48 hours
+    of messages. Then, hour by hour, the same number of messages is upserted in batches
+    and expires; one in a hundred replaces an earlier message. No model reads these
+    tables.
     """
     section = Section("expiring")
     hours, size = (3, 1) if quick else (24, 4)
@@ -92,7 +94,7 @@ def expiring(quick: bool, say: Callable[[str], None]) -> Section:
                 if hour == HOURS:
                     say(f"{HOURS * size * MOST_MESSAGES:,} messages to begin with")
                 arrived = [list(islice(messages, MOST_MESSAGES)) for _ in range(size)]
-                # In turns, so that neither is always the first
+                # Alternating, so that neither way always runs first
                 for way in ways if hour % 2 else reversed(ways):
                     way.pass_hour(hour, arrived)
     finally:
@@ -115,13 +117,13 @@ def expiring(quick: bool, say: Callable[[str], None]) -> Section:
 
 
 class Way(ABC):
-    """A table of messages, by the hour."""
+    """A way to store and expire an hour of messages at a time."""
 
     def __init__(self, connection: Connection) -> None:
         self.seconds: tuple[list[float], list[float]] = [], []
-        """Of each hour's writing, and of its expiring."""
+        """How long each hour took to write, and how long to expire."""
         self.sizes: list[int] = []
-        """Bytes, with indexes, after 48 hours and each that follows."""
+        """The table's size with indexes, in bytes, at each hour from the 48th on."""
         self._connection = connection
         self.name = type(self).__name__.lower()
         self._names = {"table": sql.Identifier(f"raw_{self.name}")}
@@ -129,7 +131,7 @@ class Way(ABC):
         self._make()
 
     def pass_hour(self, hour: int, arrived: list[list[Row]]) -> None:
-        """Write what has arrived; where the table is full, expire the oldest hour."""
+        """Write the batches of an hour; once 48 hours are stored, expire the oldest."""
         self._begin_hour(hour)
         keys: set[bytes] = set()
         start = time.perf_counter()
@@ -155,15 +157,15 @@ class Way(ABC):
 
     @abstractmethod
     def _begin_hour(self, hour: int) -> None:
-        """Make room for what is of that hour."""
+        """Prepare the table for the messages of an hour."""
 
     @abstractmethod
     def _replace(self, rows: list[Row]) -> None:
-        """Put rows in the place of those of the same keys."""
+        """Replace the stored rows that have the same keys."""
 
     @abstractmethod
     def _expire(self, hour: int, keys: list[bytes]) -> None:
-        """Delete what is of that hour, which is those keys."""
+        """Delete the messages of an hour; ``keys`` are the ones that it still holds."""
 
     def _size(self) -> int:
         row = self._execute(SIZE, [self.name]).fetchone()
@@ -194,7 +196,7 @@ class Way(ABC):
 
 
 class Deleted(Way):
-    """As raw_clicks is. What is to be cleared away is so at the end of each hour."""
+    """A table like raw_clicks, vacuumed at the end of each hour."""
 
     def _make(self) -> None:
         self._execute(WHOLE)
@@ -212,7 +214,7 @@ class Deleted(Way):
 
 
 class Dropped(Way):
-    """A partition an hour, of Kafka's time."""
+    """A table with a partition for each hour of Kafka's time."""
 
     def _make(self) -> None:
         for statement in PARTITIONED:
@@ -238,7 +240,7 @@ def _partition(hour: int) -> sql.Identifier:
 
 
 def _messages(random: Random) -> Iterator[Row]:
-    """Clicks without an end, of which a share comes a second time."""
+    """Yield clicks endlessly, a share of ``CORRECTED`` of them a second time."""
     earlier: deque[Row] = deque(maxlen=KEPT_FOR_LATER)
     for batch in batches():
         for row in batch["clicks"]:

@@ -1,4 +1,4 @@
-"""What a section found, in the form in which it is printed and saved."""
+"""Findings of a section, as they are printed and saved."""
 
 import math
 import os
@@ -13,7 +13,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure, and what was aimed at where something was."""
+    """A measured figure and, where there is one, its target."""
 
     what: str
     value: float
@@ -24,7 +24,7 @@ class Finding:
 
 @dataclass
 class Section:
-    """One section's findings, the series behind them, and how the machine was."""
+    """A section's findings, the series behind them, and the machine's state."""
 
     name: str
     findings: list[Finding] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Section:
         self.findings.append(Finding(what, round(value, 4), unit, target, met))
 
     def as_json(self) -> dict[str, Any]:
-        """As it is saved; the machine's load is noted here once more."""
+        """Return the section as it is saved, with the machine's load at this moment."""
         return {
             "findings": [asdict(finding) for finding in self.findings],
             "series": self.series,
@@ -52,7 +52,7 @@ class Section:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on; load averages are of 1, 5 and 15 minutes."""
+    """Describe the machine: the load averages are over 1, 5 and 15 minutes."""
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0))
@@ -66,5 +66,8 @@ def machine() -> dict[str, Any]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The least value that so large a share of the values does not exceed."""
+    """Return the least value that at least ``share`` of the values don't exceed.
+
+    For example, a share of 0.99 gives the 99th percentile.
+    """
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]

@@ -1,4 +1,4 @@
-"""How soon a newcomer sees the live page: cold visits of a real browser."""
+"""The time until a first visitor sees the live page, in a real browser."""
 
 from collections.abc import Callable
 from statistics import median
@@ -12,7 +12,7 @@ from firstclick.dashboard.definition import load_all
 from pictures.chromium import need_chromium
 
 TARGET = 1.0
-"""Seconds until something is painted."""
+"""Seconds until the first contentful paint."""
 
 _DRAWN = """() => new Promise((resolve) => {
     const look = () => document.querySelector("[aria-busy=true]")
@@ -24,11 +24,11 @@ _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].star
 
 
 def paint(stage: Stage, visits: int, say: Callable[[str], None]) -> Section:
-    """Visit each dashboard so many times with an empty cache, as events come in.
+    """Visit each dashboard ``visits`` times with an empty cache while events come in.
 
-    Times are the browser's own, from the begin of the navigation: to the first
-    contentful paint, and to when every panel shows a value. Raises ServerError where
-    there is no Chromium.
+    The browser itself measures, from the start of the navigation to the first
+    contentful paint and until every panel shows a value. Raises ServerError if Chromium
+    isn't installed.
     """
     section = Section("page")
     chromium = need_chromium()

@@ -1,4 +1,4 @@
-"""A full hour of events: what each costs on the way there, and questions about it."""
+"""A full hour of events: the cost of storing each one, and the speed of queries."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ from firstclick_generator import Delivery
 from firstclick_generator.producer import open_producer
 
 RATE = 1_000
-"""Events in a second of the shop's time."""
+"""Events per second of the shop's time."""
 
 CHUNK = 100_000
 MOST_GROWTH = 1.2
-"""How much dearer an event may be in the last third of the series than in the first."""
+"""How many times the CPU of the first third an event may cost in the last third."""
 
 RELATIONS = (
     "last_hour_sources",
@@ -32,7 +32,7 @@ RELATIONS = (
     "earliest_clicks",
 )
 TARGET = 0.010
-"""Seconds for ``last_hour_sources``."""
+"""Seconds that a query of ``last_hour_sources`` may take (median)."""
 
 
 def flat_and_questions(
@@ -44,21 +44,23 @@ def flat_and_questions(
     panels: bool,
     page: bool,
 ) -> Iterator[Section]:
-    """Fill a fresh stack with the past hour at 1,000 events/s, then ask.
+    """Fill a fresh stack with the past hour at 1,000 events/s, then query it.
 
-    flat: chunks of 100,000 events go to Kafka while the connector's process is held
-    still; then it is let go, and the seconds until PostgreSQL has them all, and the
-    CPU seconds of PostgreSQL and the connector for it, are the chunk's. More chunks
-    follow until the shop's time has caught up with the clock, which is beyond 3
-    million events. The publisher runs alongside.
+    flat: sends chunks of 100,000 events to Kafka while the connector's process is
+    paused. For each chunk, it then resumes the connector and measures the time until
+    PostgreSQL has stored all events, and the CPU seconds that PostgreSQL and the
+    connector spend. It ends when the shop's time has caught up with the clock, after
+    more than 3 million events. The publisher runs at the same time.
 
-    psql: with the generator going on at 1,000 events/s, each relation is read 200
-    times, in turns, spread over two minutes since what is read depends on the second
-    of the minute: plain statements, as psql sends them, timed until all rows are here.
+    psql: reads each relation 200 times while the generator goes on at 1,000 events/s.
+    The relations take turns, spread over two minutes, because the work of a query
+    depends on the second of the minute. Statements are unprepared, as psql sends them,
+    and timed until all rows have arrived.
 
-    panels: likewise the query of each of the dashboards' panels, 60 times in a minute.
+    panels: runs the query of each dashboard panel in the same way, 60 times in a
+    minute.
 
-    page: a browser visits the live page, 10 times for each dashboard.
+    page: visits each dashboard of the live page 10 times with a browser.
     """
     minutes, chunk = (3, CHUNK // 5) if quick else (60, CHUNK)
     with staged() as stage:
@@ -126,7 +128,10 @@ def _fill(
 
 
 def _send(stage: Stage, stream: Iterator[Delivery], chunk: int) -> bool:
-    """Send a chunk, or until the shop's time is now; tell whether it is a chunk."""
+    """Send a chunk, but stop when the shop's time reaches the present.
+
+    Returns whether the chunk is complete.
+    """
     number = 0
     with open_producer(stage.stack.bootstrap_servers) as producer:
         for number, message in enumerate(islice(stream, chunk), start=1):

@@ -1,4 +1,4 @@
-"""What a pipeline holds, hour by hour, and whether that grows with its age."""
+"""A pipeline's size and cost, hour by hour, and whether they grow with its age."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from benchmarks.stage import Stage
 from firstclick.servers.topics import TOPICS
 
 KEPT = 48
-"""Hours that an event is kept."""
+"""Hours for which the pipeline keeps an event."""
 SETTLED = 2
-"""Hours until deletions, vacuum and compaction are in step, once something expires."""
+"""Hours until deletions, vacuum and compaction keep pace, from the first expiry on."""
 MOST_LOG = 4_000
-"""Megabytes. It grows up to ``max_wal_size``, 3 GB, before its files are used again,
-and beyond where a checkpoint is late."""
+"""Megabytes that the write-ahead log may use. It grows to ``max_wal_size``, 3 GB,
+before PostgreSQL recycles its files, and beyond that when a checkpoint is late."""
 
 TOMBSTONES = 24
-"""Hours that Kafka keeps a tombstone after it has compacted what it deletes."""
+"""Hours for which Kafka keeps a tombstone after compacting the messages it deletes."""
 
 TABLES = """
 select
@@ -38,20 +38,20 @@ order by relname
 
 @dataclass(frozen=True)
 class Sample:
-    """What there was at one moment."""
+    """The size of everything at one moment."""
 
     hour: float
-    """Since the first event, by the clock that runs fast."""
+    """Hours since the first event, by the clock that runs fast."""
     events: int
-    """Stored so far, expired ones included."""
+    """Events stored so far, including those that have expired."""
     rows: dict[str, int]
     dead: dict[str, int]
-    """Rows that are yet to be cleared away."""
+    """Dead rows that vacuum hasn't removed yet, by table."""
     disk: dict[str, float]
     memory: dict[str, float]
-    """Megabytes, as of the disk."""
+    """Megabytes, like ``disk``."""
     cpu: dict[str, float]
-    """Seconds used so far."""
+    """CPU seconds used so far, by process."""
     lag: int
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Sample:
 
     @property
     def spent(self) -> float:
-        """CPU seconds of Kafka, the connector and PostgreSQL."""
+        """CPU seconds of Kafka, the connector and PostgreSQL together."""
         return sum(
             seconds
             for part, seconds in self.cpu.items()
@@ -73,7 +73,7 @@ class Sample:
 
 
 def sample(stage: Stage, hour: float, **others: int) -> Sample:
-    """Look at the stage, and at other processes by pid, that many hours on."""
+    """Measure the stage, and other processes by pid, ``hour`` hours after the start."""
     tables = stage.database.execute(TABLES).fetchall()
     names, live, dead, heap, indexes, stored = zip(*tables, strict=True)
     home = stage.stack.home
@@ -87,7 +87,7 @@ def sample(stage: Stage, hour: float, **others: int) -> Sample:
             "indexes": sum(indexes) / 1e6,
             "WAL": _size(home / "postgres/data/pg_wal", "*"),
             **{
-                # What compaction has replaced is there for a while
+                # With segments that compaction has replaced and Kafka deletes later
                 f"Kafka, {topic}": _size(home / "kafka/data", f"{topic}-*/*.log*")
                 for topic in TOPICS
             },
@@ -99,7 +99,7 @@ def sample(stage: Stage, hour: float, **others: int) -> Sample:
 
 
 def judge(section: Section, samples: list[Sample]) -> None:
-    """Add the samples, and for each measure whether it has stayed where it was."""
+    """Add the samples to the section, and whether each measure has stayed level."""
     hours = [round(each.hour, 2) for each in samples]
     cost = [
         1e6 * (after.spent - before.spent) / max(after.events - before.events, 1)
@@ -145,22 +145,23 @@ def judge(section: Section, samples: list[Sample]) -> None:
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that is to stay where it is."""
+    """A quantity that should stay level once the pipeline has settled."""
 
     what: str
     values: list[float]
-    """By the hour, of the last hours."""
+    """The values of the last hours, one for each sample."""
     unit: str
     most: float
-    """Percent by which the later half may be above the earlier one. Where nothing
-    expired, it would be 25 for rows."""
+    """Percent by which the later half may exceed the earlier one.
+
+    For example, rows would grow by 25 % if nothing expired."""
     of: Callable[[list[float]], float] = median
-    """What stands for a half; of what grows until it is cleared away, the most."""
+    """How to summarise a half: ``max`` for a size that grows until it is cleaned up."""
     later: float = 0
-    """Hours by which it settles after the first events expire."""
+    """Extra hours until this quantity settles, after ``KEPT + SETTLED``."""
 
     def add_to(self, section: Section, hours: list[float]) -> None:
-        """Add what it was from when it had settled, where that was long enough."""
+        """Add the settled values and their growth, if there are at least two."""
         since = KEPT + SETTLED + self.later
         level = [
             value
@@ -183,7 +184,7 @@ class Measure:
 
 
 def _size(directory: Path, pattern: str) -> float:
-    """Megabytes of the files, however much of that is on the disk yet."""
+    """Return the files' length in megabytes, whether or not it is on the disk yet."""
     total = 0
     for file in directory.glob(pattern):
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Whether the insights of the past two days are what they were, and should be."""
+"""A check that the insights of the past two days are unchanged and correct."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -16,27 +16,27 @@ from firstclick_generator import Delivery
 HOUR = timedelta(hours=1)
 
 AGE = 4 * HOUR
-"""From which on an hour's insights don't change any more: what comes late comes within
-ten minutes, and a connector that is behind is so for less."""
+"""The age from which an hour's insights no longer change: late events arrive within ten
+minutes, and a connector that falls behind catches up sooner."""
 
 MARGIN = timedelta(minutes=21)
-"""Before and after an hour, in which what has to do with it is sent."""
+"""How long before and after an hour the generator sends messages that affect it."""
 
 MINUTES: LiteralString = "select * from {} where minute >= %s and minute < %s"
 
 Rows = dict[str, set[tuple[Any, ...]]]
-"""By insight."""
+"""Rows by the name of the insight."""
 
 
 class Insights:
-    """Those by the minute, of a pipeline that goes on."""
+    """The insights by minute of a running pipeline."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._remembered: Rows = {name: set() for name in INSIGHTS}
 
     def remember(self, now: datetime) -> None:
-        """Keep those of the latest hour that is old enough."""
+        """Remember the insights of the latest hour that is older than ``AGE``."""
         since = now - AGE - HOUR
         for name, rows in self._rows(since, since + HOUR).items():
             self._remembered[name] |= rows
@@ -48,10 +48,11 @@ class Insights:
         until: datetime,
         deliveries: Iterable[Delivery],
     ) -> None:
-        """Add whether those that are kept are as remembered, and the oracle's.
+        """Add whether the stored insights equal the remembered ones and the oracle's.
 
-        The oracle looks at the hour that is the next to go: clicks that its purchases
-        need are older than the oldest purchase. ``deliveries`` is all that was sent.
+        The oracle computes the oldest hour, which expires next: its purchases need
+        clicks that are older than the oldest purchase. ``deliveries`` is every message
+        sent.
         """
         kept = self._rows(since, until)
         changed = sum(

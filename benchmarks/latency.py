@@ -1,17 +1,17 @@
-"""From an event's sending to its being counted, seen from outside.
+"""The latency from sending an event until a query counts it.
 
-A probe is a purchase of 1,000,000 pieces, which nobody else buys. Probes are sent on a
-schedule that was fixed before, by a process of its own. Another session reads
-`last_hour_revenue` as fast as every five milliseconds, and in the same statement, so
-in the same snapshot, which of the probes under way are in `checkouts`: an insight by
-itself can't tell whose sum it holds. That what is seen in the one is counted in the
-other is checked at each poll: the view's units hold as many millions as probes are
-visible.
+A probe is a purchase of 1,000,000 pieces, far more than any customer of the generator
+buys. A separate process sends the probes on a schedule that is fixed beforehand.
+Another session polls `last_hour_revenue` at most once in five milliseconds. The sum
+doesn't tell which purchases it counts, so the same statement, and with it the same
+snapshot, also reads which of the outstanding probes are in `checkouts`. Each poll
+checks that both agree: the view must count as many million units as there are visible
+probes.
 
-A probe's latency is from the moment at which it was *due* to the moment at which the
-first answer that counts it had come. So a prober that is late, a poll that takes long,
-and events that wait behind them all count (no coordinated omission), and the time
-between polls is part of the figure.
+A probe's latency runs from the moment when it was *due* until the first answer that
+counts it has arrived. So a late prober, a slow poll and the events that wait behind
+them all count (no coordinated omission), and the time between polls is part of the
+figure.
 """
 
 import time
@@ -33,16 +33,16 @@ from firstclick_generator.reference import Product, User
 from firstclick_generator.seeds import SEEDS
 
 TARGETS = {1_000: 0.100, 5_000: 0.250}
-"""Seconds that 99 % of the probes may take, by the generator's events a second."""
+"""Seconds that 99 % of the probes may take, by the generator's events per second."""
 
 PROBES = 20
-"""A second."""
+"""Probes per second."""
 
 PIECES = 1_000_000
 POLL = 0.005
 AHEAD = 1.0
-"""Seconds. A probe is looked for before it is due: the answer's snapshot is taken
-later than the question is put together."""
+"""Seconds before it is due from which a query looks for a probe: PostgreSQL takes the
+snapshot later than we compose the query, and may see a probe sent in between."""
 
 WARM_UP = 10.0
 PATIENCE = 30.0
@@ -57,14 +57,14 @@ from last_hour_revenue as revenue
 
 @dataclass(frozen=True)
 class Probe:
-    """A purchase and when it is to be sent, in seconds since 1970."""
+    """A purchase and the time at which to send it, in seconds since 1970."""
 
     purchase_id: str
     due: float
 
 
 def latency(quick: bool, say: Callable[[str], None]) -> Section:
-    """Measure how long events take at 1,000/s and at 5,000/s."""
+    """Measure the latency at 1,000 and at 5,000 events/s."""
     section = Section("latency")
     with staged() as stage:
         for rate, target in TARGETS.items():
@@ -94,7 +94,7 @@ def latency(quick: bool, say: Callable[[str], None]) -> Section:
 
 
 class _Run:
-    """The latencies at one rate, in seconds."""
+    """A run at one rate: its latencies and poll intervals in seconds."""
 
     def __init__(self, stage: Stage, rate: int, seconds: int) -> None:
         self._seen = int(stage.value("select units from last_hour_revenue")) // PIECES
@@ -169,7 +169,7 @@ class _Run:
 
 
 def _send(servers: str, probes: Sequence[Probe], answer: Connection) -> None:
-    """Send each probe when it is due; answers how late each was sent, in seconds."""
+    """Send each probe when it is due; answer with the seconds that each was late."""
     user = read_rows(SEEDS / "users.csv", User)[0].user_id
     product = read_rows(SEEDS / "products.csv", Product)[0].product_id
     messages = [

@@ -2,9 +2,9 @@
 
 Run it as ``python -m benchmarks.load_generator SERVERS RATE SECONDS``.
 
-The shop's own generator would need more than one core for them. Here a minute of the
-shop's messages is made beforehand and sent again and again, each time under new keys
-and with the time of its sending. Prints the number that Kafka acknowledged.
+The shop's own generator would need more than one core at these rates. This one makes a
+minute of the shop's messages beforehand and sends them again and again, each time with
+new keys and the current time. It prints the number of messages that Kafka acknowledged.
 """
 
 import sys
@@ -20,17 +20,17 @@ from firstclick.core.cluster import Cluster
 
 _TEMPLATES = 100_000
 _RATE = 2_000.0
-"""Events a second of the shop's time in the templates."""
+"""Events per second of the shop's time in the templates."""
 
 _TICK = 0.01
 _SEED = 41
 
 Template = tuple[str, bytes, bytes, bytes]
-"""Topic; the payload before its key, from there to its time, and after that."""
+"""Topic; the payload before its key, between key and time, and after the time."""
 
 
 def templates() -> list[Template]:
-    """Messages cut where their key and time are; some malformed ones have neither."""
+    """Make messages, cut at their key and time; some malformed ones have neither."""
     made = []
     start = time.time() - _TEMPLATES / _RATE
     for delivery in islice(messages(start, _RATE, _SEED), _TEMPLATES):
@@ -44,10 +44,10 @@ def templates() -> list[Template]:
 
 
 def send(servers: str, rate: float, seconds: float) -> int:
-    """Send for so long; returns how many messages were acknowledged, which is all.
+    """Send for ``seconds`` and return the number of messages, all acknowledged.
 
-    Where the rate can't be reached, fewer are sent. Raises RuntimeError where one was
-    not acknowledged.
+    Sends fewer if it can't reach the rate. Raises RuntimeError if Kafka doesn't
+    acknowledge a message.
     """
     failures: list[KafkaError] = []
 

@@ -1,8 +1,9 @@
-"""Five times the rate that is carried: what gives way, and what doesn't.
+"""Five times the rate that the pipeline carries, and whether it copes.
 
-``python -m benchmarks.overload``, for a minute unless told: what was sent must all be
-there afterwards, no process may have grown beyond its bound, and the live page must
-have answered. Saved in docs/overload.json.
+``python -m benchmarks.overload`` sends for a minute unless you say otherwise.
+Afterwards the pipeline must hold every message, no process may have exceeded its memory
+limit, and the live page must have answered. The results are saved in
+docs/overload.json.
 """
 
 import http.client
@@ -37,21 +38,21 @@ MOST_MEGABYTES = {
     "expire": 200,
     "live": 300,
 }
-"""What a process may have of its own; PostgreSQL's with all its sessions, and without
-what they share, whose size is a setting."""
+"""Unshared memory that a process may use, in megabytes. PostgreSQL's includes all its
+sessions, but not the shared buffers, whose size is a setting."""
 
 PAGES = {"live page": "/d/firstclick-insights", "metrics": "/metrics"}
-"""Asked for again and again; the second asks the database."""
+"""Pages to request again and again; the second one queries the database."""
 
 MOST_SECONDS = 2.0
-"""That one of a hundred answers may take."""
+"""Seconds that 99 % of the answers may take."""
 
 _PAUSE = 0.2
 _PATIENCE = 30.0
 
 
 def overload(seconds: int, say: Say) -> Section:
-    """Send too much for so long, and watch until all is stored and published."""
+    """Send too much for ``seconds``; watch until all is stored and published."""
     section = Section("overload")
     with staged() as stage, Watch(stage) as watch:
         say(f"{TIMES * ASKED:,} events/s for {seconds} s")
@@ -93,7 +94,7 @@ def overload(seconds: int, say: Say) -> Section:
 
 
 def _flood(stage: Stage, seconds: int) -> int:
-    """Send, from another process; returns how many messages Kafka acknowledged."""
+    """Send from another process; return how many messages Kafka acknowledged."""
     module = [sys.executable, "-m", "benchmarks.load_generator"]
     servers, rate = stage.stack.bootstrap_servers, TIMES * ASKED
     ended = subprocess.run(
@@ -112,7 +113,7 @@ def _flood(stage: Stage, seconds: int) -> int:
 
 
 def _published(stage: Stage) -> float:
-    """Wait until no change is left to be published; returns the seconds."""
+    """Wait until the publisher has published every change; return the seconds."""
     start = time.monotonic()
     while stage.value("select exists (select from checkouts_changes)"):
         time.sleep(0.1)
@@ -120,9 +121,10 @@ def _published(stage: Stage) -> float:
 
 
 def _kept(stage: Stage) -> int:
-    """How many messages the tables have, by the least of what has to agree.
+    """Return how many messages the tables hold: the lower of two counts.
 
-    Raw rows; accepted and rejected ones together, less those whose checkout is missing.
+    Both must agree. One counts the raw rows; the other the accepted and rejected
+    messages together, less the purchases whose checkout is missing.
     """
     raw = stage.value(
         "select (select count(*) from raw_clicks)"
@@ -136,7 +138,7 @@ def _kept(stage: Stage) -> int:
 
 
 class Watch:
-    """Looks at memory once a second, and asks the page, until the block ends."""
+    """A context manager that samples memory once a second and requests the pages."""
 
     def __init__(self, stage: Stage) -> None:
         self.megabytes: dict[str, list[float]] = {name: [] for name in MOST_MEGABYTES}

@@ -1,4 +1,4 @@
-"""What a dashboard costs: the query of each of its panels, while events come in."""
+"""The cost of a dashboard: the query of each panel while events come in."""
 
 import time
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from firstclick.dashboard.definition import (
 
 RATE = 1_000
 TARGET = 0.050
-"""Seconds for each."""
+"""Seconds that each panel's query may take (median)."""
 
 
 def ask_panels(
     stage: Stage, runs: int, seconds: float, say: Callable[[str], None]
 ) -> Section:
-    """Ask all panels in turns, as their role does, over so many seconds.
+    """Run the queries of all panels ``runs`` times, spread over ``seconds``.
 
-    The time span is the last hour. A query's time is from sending it until all its
-    rows are here.
+    They run as the dashboards' role and over the last hour. A query's time runs from
+    sending it until all its rows have arrived.
     """
     section = Section("panels")
     panels = [

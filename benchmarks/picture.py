@@ -1,4 +1,4 @@
-"""The results as one picture, on a ground of its own so that any page can hold it."""
+"""The results as one picture, with a background so that it fits on any page."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,9 +40,9 @@ BLUE, ORANGE, GREY = "#0969da", "#bc4c00", "#8c959f"
 
 
 def draw(results: dict[str, Any], path: Path) -> bool:
-    """Write the picture of what was measured, as SVG whose letters are outlines.
+    """Draw the results as SVG, with letters as outlines so that no font is needed.
 
-    There is none of sections that are not drawn: returns whether there is one.
+    Only some sections have a picture. Returns whether one was written.
     """
     panels: list[tuple[str, Callable[[Axes, dict[str, Any]], None]]] = [
         ("throughput", _throughput),

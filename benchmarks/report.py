@@ -16,9 +16,10 @@ Say = Callable[[str], None]
 
 
 def judged(name: str, measure: Callable[[Say], Section], output: Path) -> NoReturn:
-    """Measure one section, show and save it; the status is 1 where it missed a target.
+    """Measure one section, print and save it, and exit.
 
-    So it is after an error, of which there is one line.
+    The exit status is 1 if a target was missed, or after an error, which is printed as
+    one line.
     """
     exit_at_sigterm()
     console = Console(highlight=False)
@@ -38,9 +39,9 @@ def judged(name: str, measure: Callable[[Say], Section], output: Path) -> NoRetu
 
 
 def show(sections: Iterable[Section], console: Console) -> None:
-    """Print a row a finding, and whether what was aimed at was met."""
+    """Print a row for each finding, and whether it met its target."""
     table = Table("", "measured", "", "target", "")
-    # On a narrow terminal what was measured is wrapped, never the figure
+    # On a narrow terminal only the description wraps, never the figure
     for column in table.columns[1:]:
         column.no_wrap = True
     table.columns[1].justify = "right"
@@ -60,7 +61,10 @@ def show(sections: Iterable[Section], console: Console) -> None:
 
 
 def number(value: float) -> str:
-    """Three digits, or all before the point; of less than one, two that count."""
+    """Format a value with three significant digits, below one with two.
+
+    Digits before the decimal point are never rounded: 12345.6 becomes ``12,346``.
+    """
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) < 1:
@@ -69,11 +73,11 @@ def number(value: float) -> str:
 
 
 def save(sections: Iterable[Section], file: Path) -> list[Path]:
-    """Write the JSON file, and its picture in ``images/`` beside it.
+    """Write the JSON file, and a picture of it in ``images/`` beside it.
 
-    What the file holds of sections that were not measured now is kept. There is no
-    picture where none of them is drawn. Returns what was written; raises HomeError
-    where that can't be, or the file is damaged.
+    Sections that the file already holds and that weren't measured now are kept. Without
+    a section that has a picture, none is drawn. Returns the paths written. Raises
+    HomeError if the file can't be written or is damaged.
     """
     picture = file.parent / "images" / f"{file.stem}.svg"
     try:
@@ -95,7 +99,7 @@ def save(sections: Iterable[Section], file: Path) -> list[Path]:
 
 
 def _compact(results: dict[str, Any]) -> bytes:
-    """One line a section's part, so that changes can be read but series are short."""
+    """Encode a line for each part of a section, so that diffs stay readable."""
     lines = [
         f'    "{part}": {msgspec.json.encode(content).decode()}'
         for section in results.values()
@@ -111,7 +115,7 @@ def _compact(results: dict[str, Any]) -> bytes:
 
 
 def _draw(results: dict[str, Any], path: Path) -> bool:
-    # Imported here: it takes a second, and only this needs it
+    # Importing matplotlib takes a second, and only this function needs it
     from benchmarks.picture import draw
 
     return draw(results, path)

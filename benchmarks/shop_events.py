@@ -1,4 +1,4 @@
-"""The generator's messages, taken from it without the clock."""
+"""The generator's messages, without waiting for the clock."""
 
 from collections.abc import Iterator
 from random import Random
@@ -10,9 +10,9 @@ ANOMALY_RATE = 0.01
 
 
 def messages(start: float, rate: float, seed: int) -> Iterator[Delivery]:
-    """What happens in the shop from ``start`` (seconds since 1970) on, endlessly.
+    """Yield the shop's messages from ``start`` (seconds since 1970) on, endlessly.
 
-    ``rate`` is events a second of the shop's time.
+    ``rate`` is in events per second of the shop's time, at ``start``.
     """
     shop = Shop(
         seed,

@@ -1,10 +1,10 @@
-"""Days of events in minutes: what is kept does not grow with the pipeline's age.
+"""Days of events in minutes: a pipeline must not grow with its age.
 
-``python -m benchmarks.soak``. The database, its models and the worker that deletes have
-a clock that runs fast; events come at full rate, with that clock's times. After the
-first 48 hours an event goes for each that comes: from then on rows, disk, memory and
-the cost of an event have to stay where they are, and the insights as they were. Saved
-in docs/soak.json.
+``python -m benchmarks.soak`` gives the database, its models and the expire worker a
+clock that runs fast, and sends events at full rate with that clock's times. After the
+first 48 hours, an event expires for each one that arrives. From then on, rows, disk,
+memory and the cost of an event must stay level, and the insights must not change. The
+results are saved in docs/soak.json.
 """
 
 import contextlib
@@ -41,17 +41,20 @@ RESULTS = Path(__file__).resolve().parent.parent / "docs" / "soak.json"
 HOURS, MINUTES, RATE = 96, 20, 5_000
 
 SAMPLE = 1_000
-"""Messages of each topic that the oracle judges in the end."""
+"""Messages of each topic that the oracle checks at the end."""
 
 
 def soak(hours: int, minutes: float, rate: float, say: Say) -> Section:
-    """Keep the shop going for so many hours, in so many minutes."""
+    """Run the shop for ``hours`` of its time in ``minutes`` of real time.
+
+    ``rate`` is in events per second of real time.
+    """
     section = Section("soak")
     clock = Clock(time.time(), hours * HOUR / (minutes * MINUTE))
 
     def prepare(servers: Pipeline) -> None:
         clock.install(servers.database_url)
-        # Nobody asks when a checkout was published: its messages have the real time
+        # The publisher stamps checkouts by the real time, which no check reads
         stamped = {topic: topic != "checkouts" for topic in TOPICS}
         clock.compress(servers.kafka, stamped)
 
@@ -81,7 +84,7 @@ def soak(hours: int, minutes: float, rate: float, say: Say) -> Section:
         section.add("until all was stored, then", drained, "s")
         judge(section, samples)
         say("comparing the insights")
-        # The oldest minute that nothing has yet been taken from
+        # The oldest minute of which no event has expired yet
         since = _whole_minute(max(clock.now() - KEPT * HOUR, begin) + 2 * MINUTE)
         insights.compare(section, since, _whole_minute(end), shop(*events))
         _verify(section, stage, say)
@@ -107,7 +110,7 @@ def _verify(section: Section, stage: Stage, say: Say) -> None:
 def _process(
     stage: Stage, clock: Clock, name: str, *arguments: str
 ) -> Iterator[Running]:
-    """A process of ``benchmarks.compressed`` for as long as the block runs."""
+    """Run a process of ``benchmarks.compressed`` until the block ends."""
     home = Home(stage.stack.home)
     expire = role_of("expire", stage.stack.schema_name)
     environment = {
@@ -129,14 +132,17 @@ def _process(
 
 
 def _result(running: Running) -> int:
-    """The number that the process printed in the end. Raises ServerError."""
+    """Wait for the process and return the number that it printed last.
+
+    Raises ServerError if it fails.
+    """
     if running.process.wait():
         _check(running)
     return int(running.last_words()[-1])
 
 
 def _check(running: Running) -> None:
-    """Raise ServerError where the process has ended."""
+    """Raise ServerError if the process has ended."""
     if running.process.poll() is not None:
         said = next(reversed(running.last_words()), None) or running.unsaid_reason()
         what = " ".join(running.command.arguments[2:6])

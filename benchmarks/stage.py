@@ -1,4 +1,4 @@
-"""A stack of the benchmark's own, and what can be seen of it from outside."""
+"""A benchmark's stack, and measurements of it from outside."""
 
 import contextlib
 import os
@@ -29,14 +29,14 @@ _POLL = 0.02
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the connector is behind Kafka: messages of both topics together."""
+    """How far the connector is behind Kafka, in messages of both topics together."""
 
     at: float
-    """Of ``time.monotonic()``."""
+    """When it was measured, by ``time.monotonic()``."""
     stored: int
-    """Messages that are in PostgreSQL."""
+    """Messages that PostgreSQL has stored."""
     sent: int
-    """Messages that Kafka holds, asked for after the above."""
+    """Messages that Kafka holds, read after ``stored``."""
 
     @property
     def messages(self) -> int:
@@ -44,7 +44,7 @@ class Lag:
 
 
 class Stage:
-    """The stack while a section runs; made by ``staged``."""
+    """The running stack of a section; ``staged`` makes it."""
 
     def __init__(self, started: Pipeline, source: Source) -> None:
         self.stack = started
@@ -54,7 +54,7 @@ class Stage:
         self._partitions = source.partitions()
 
     def connect(self, role: str = "bench") -> psycopg.Connection:
-        """A session in autocommit mode, finding the pipeline's relations by name."""
+        """Open an autocommit session whose search path is the pipeline's schema."""
         return psycopg.connect(
             self.stack.database_url,
             autocommit=True,
@@ -63,13 +63,13 @@ class Stage:
         )
 
     def value(self, statement: LiteralString) -> Any:
-        """The first column of a query's only row."""
+        """Return the first column of a query's only row."""
         row = self.database.execute(sql.SQL(statement)).fetchone()
         assert row is not None
         return row[0]
 
     def lag(self) -> Lag:
-        """What Kafka holds and PostgreSQL lacks; never too little."""
+        """Measure how many messages Kafka holds and PostgreSQL lacks, never too few."""
         at = time.monotonic()
         stored = self.value(
             "select coalesce(sum(next_offset), 0)::bigint from kafka_offsets"
@@ -78,9 +78,9 @@ class Stage:
         return Lag(at, stored, sum(sum(topic.values()) for topic in marks.values()))
 
     def drain(self, patience: float = DRAIN_PATIENCE) -> float:
-        """Wait until PostgreSQL has what Kafka holds; returns the seconds.
+        """Wait until PostgreSQL has every message that Kafka holds; return the seconds.
 
-        Raises ServerError where so many seconds won't do.
+        Raises ServerError if that takes longer than ``patience`` seconds.
         """
         start = time.monotonic()
         while (lag := self.lag()).messages:
@@ -94,28 +94,28 @@ class Stage:
         return time.monotonic() - start
 
     def wal_bytes(self) -> int:
-        """What PostgreSQL has written ahead so far."""
+        """Return how much WAL PostgreSQL has written so far."""
         return int(self.value("select pg_current_wal_insert_lsn() - '0/0'"))
 
     def processes(self) -> dict[str, int]:
-        """The pid of each part, which may have ended."""
+        """Return the pid of each process of the stack, which may have ended."""
         state = self._home.state
         assert state is not None
         return {name: child.process.pid for name, child in state.children.items()}
 
     def megabytes(self, **others: int) -> dict[str, float]:
-        """What each part, and other processes by pid, have of memory for themselves.
+        """Return the unshared memory of each process, and of others by pid.
 
-        PostgreSQL's with all its sessions, and without what they share.
+        PostgreSQL's includes all its sessions, but not the buffers that they share.
         """
         parts = {**self.processes(), **others}
         return {name: _own_megabytes(pid) for name, pid in parts.items()}
 
     def cpu_seconds(self, **others: int) -> dict[str, float]:
-        """What each part of the stack has used so far, and other processes by pid.
+        """Return the CPU that each process has used so far, and others by pid.
 
-        PostgreSQL's is divided by session; its helpers, autovacuum's workers that
-        have ended included, are in ``PostgreSQL, rest``.
+        PostgreSQL's is divided by session. Its background processes, including
+        autovacuum workers that have ended, are in ``PostgreSQL, rest``.
         """
         parts = self.processes()
         postmaster = psutil.Process(parts.pop("postgres"))
@@ -135,9 +135,9 @@ class Stage:
         return used
 
     def queued_seconds(self) -> float | None:
-        """How long the connector's session was ready to run but had no core.
+        """Return how long the connector's session was ready to run but had no core.
 
-        The kernel's own count; None where it has none (/proc/PID/schedstat).
+        The kernel counts this in /proc/PID/schedstat; None if it doesn't.
         """
         session = self.value(
             "select pid from pg_stat_activity"
@@ -151,7 +151,7 @@ class Stage:
 
     @contextlib.contextmanager
     def paused_connector(self) -> Iterator[None]:
-        """Hold the connector's process still while the block runs."""
+        """Suspend the connector's process while the block runs."""
         state = self._home.state
         assert state is not None
         process = state.children["connector"].process.find()
@@ -171,9 +171,9 @@ class Stage:
     def generator(
         self, rate: float, duration: float
     ) -> Iterator["subprocess.Popen[str]"]:
-        """``firstclick generate`` as a process, ended where the block ends early.
+        """Run ``firstclick generate``; end it if the block fails, else wait for it.
 
-        Raises FirstClickError where it failed.
+        Raises FirstClickError if it fails.
         """
         command = [
             str(Path(sys.executable).with_name("firstclick")),
@@ -199,7 +199,7 @@ class Stage:
 
 
 def used_between(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """CPU seconds of each part, those of the benchmark's own sessions left out."""
+    """Return the CPU seconds of each part, without the benchmark's own session."""
     return {
         part: round(seconds - before.get(part, 0.0), 3)
         for part, seconds in after.items()
@@ -211,10 +211,11 @@ def used_between(before: dict[str, float], after: dict[str, float]) -> dict[str,
 def staged(
     prepare: Callable[[Pipeline], None] | None = None, *, expire: bool = True
 ) -> Iterator[Stage]:
-    """A fresh stack in a temporary home, for as long as the block runs.
+    """Run a fresh stack in a temporary home while the block runs.
 
-    Addresses in the environment are not used. ``prepare`` gets the servers while
-    there is nothing but topics on them. Raises FirstClickError.
+    It ignores server addresses in the environment. ``prepare`` receives the servers
+    while they hold nothing but topics. ``expire`` says whether the expire worker runs.
+    Raises FirstClickError.
     """
     home = Path(tempfile.mkdtemp(prefix="firstclick-bench-"))
     settings = Settings.load().isolated(home).model_copy(update={"expire": expire})

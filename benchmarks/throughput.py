@@ -1,4 +1,4 @@
-"""How many events a second the stack carries without falling behind."""
+"""The number of events per second that the stack carries without falling behind."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,18 @@ from benchmarks.stage import Lag, Stage, staged, used_between
 ASKED = 20_000
 STEPS = (10_000, 15_000, 20_000, 25_000, 30_000, 40_000)
 WARM_UP = 10
-"""Seconds at the rate before it is measured: from empty tables and a cold JVM."""
+"""Seconds at the rate before measuring: tables start empty and the JVM cold."""
 
 
 def throughput(quick: bool, say: Callable[[str], None]) -> Section:
-    """Ask for 20,000 events/s for a minute, then for other rates, a third as long.
+    """Send 20,000 events/s for a minute, then other rates for a third of that time.
 
-    Once a second the lag is sampled: the messages that Kafka holds and PostgreSQL
-    does not have. A rate is carried where at least 99 % of it reached PostgreSQL and
-    the lag, by least squares, grew by less than a second's events in a minute. What
-    the connector's session "waited for" is how long of a second it was ready to run
-    while others had the cores: much of it, and the machine is what is too slow.
+    Samples the lag once a second: the messages that Kafka holds and PostgreSQL doesn't.
+    The stack carries a rate if PostgreSQL stores at least 99 % of it and the lag,
+    fitted by least squares, grows by less than a second's events per minute. "Waited
+    for" is the share of each second in which the connector's session was ready to run
+    while other processes had the cores. If that is large, the machine is too slow, not
+    the stack.
     """
     section = Section("throughput")
     seconds = 15 if quick else 60
@@ -61,7 +62,7 @@ def throughput(quick: bool, say: Callable[[str], None]) -> Section:
 
 
 class _Run:
-    """One rate, kept for so many seconds, and what came of it."""
+    """A run at one rate for ``seconds``, and its results."""
 
     def __init__(self, stage: Stage, rate: int, seconds: int) -> None:
         self.asked = rate
