@@ -1,4 +1,4 @@
-"""The browser of the pictures, the benchmark and the tests."""
+"""The browser for the pictures, the benchmark and the tests."""
 
 import shutil
 
@@ -8,12 +8,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def find_chromium() -> str | None:
-    """Return its path, None where there is none."""
+    """Return the path of Chromium, or None if it isn't installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def need_chromium() -> str:
-    """Return its path. Raises ServerError."""
+    """Return the path of Chromium. Raises ServerError if it isn't installed."""
     found = find_chromium()
     if found is None:
         raise ServerError("no chromium on PATH, expected one: apt install chromium")

@@ -1,9 +1,9 @@
-"""Takes pictures of both dashboards for the README, at work.
+"""Screenshots of both dashboards at work, for the README.
 
 ``python -m pictures.dashboards DIRECTORY`` starts a stack in FIRSTCLICK_HOME, sends it
-two hours of a shop's past, goes on in real time, and stops it again. Needs Playwright,
-of the development's requirements, and Chromium; where the font Inter is installed the
-pictures are set in it.
+two hours of a shop's past, goes on in real time, and stops it again. You need
+Playwright, from the development requirements, and Chromium. If the font Inter is
+installed, the pictures use it.
 """
 
 import io
@@ -48,7 +48,7 @@ PICTURES = {
     "dashboard-pipeline-dark": ("firstclick-pipeline", 1440, "dark"),
     "dashboard-pipeline-phone": ("firstclick-pipeline", 390, "dark"),
 }
-"""A file's name: a dashboard, the page's width, and its theme."""
+"""By file name: the dashboard, the page's width in pixels, and the theme."""
 
 _FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -62,7 +62,7 @@ _FONTS = """<?xml version="1.0"?>
 
 
 def main() -> int:
-    """Take the pictures; returns the exit status."""
+    """Take the screenshots; return the exit status."""
     directory = Path(sys.argv[1])
     try:
         chromium = need_chromium()
@@ -80,9 +80,9 @@ def main() -> int:
 
 @contextmanager
 def feeding(stack: Pipeline) -> Iterator[None]:
-    """Send a shop's past, and go on with its present for as long as the block runs."""
+    """Send a shop's past, then its present for as long as the block runs."""
     admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
-    # So that the past's messages are of the past for Kafka too
+    # Kafka takes the producer's timestamps, so that past messages are past there too
     by_producer = ConfigEntry(
         "message.timestamp.type",
         "CreateTime",
@@ -134,7 +134,7 @@ def _send(servers: str, stop: threading.Event, caught_up: threading.Event) -> No
 
 
 def take(stack: Pipeline, chromium: str, directory: Path) -> None:
-    """Wait until the pipeline has caught up, and take all pictures."""
+    """Wait until the pipeline has caught up, then take all screenshots."""
     with tempfile.TemporaryDirectory() as temporary:
         fonts = Path(temporary) / "fonts.conf"
         fonts.write_text(_FONTS)

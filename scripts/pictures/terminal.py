@@ -1,8 +1,8 @@
-"""Draws the view of a real run as an SVG file, for the README.
+"""A picture of the demo's terminal view during a real run, as SVG for the README.
 
-``python -m pictures.terminal FILE``, for the stack of FIRSTCLICK_HOME. Takes
-three minutes: the first of a stack's life are its slowest, and the view shows the
-freshness of the last one.
+``python -m pictures.terminal FILE`` uses the stack of FIRSTCLICK_HOME. It takes three
+minutes: a stack is slowest in its first ones, and the view shows the freshness of the
+last minute.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ RATE = 500
 DURATION = 150
 WIDTH, HEIGHT = 100, 32
 
-# Rich's own, but for the fonts that it would load from somewhere else
+# Rich's own format, without the fonts that it would load from another site
 _FORMAT = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -58,7 +58,7 @@ _FORMAT = """\
 
 
 class Picture(Plain):
-    """Shows a run as lines, and draws it shortly before its end."""
+    """A view that prints a run as lines, and draws it shortly before its end."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(sys.stdout)
@@ -83,7 +83,7 @@ class Picture(Plain):
 
 
 def draw(snapshot: Snapshot, frame: Frame) -> str:
-    """The SVG, which refers to nothing outside of it."""
+    """Return the SVG, which loads nothing from elsewhere."""
     console = Console(
         record=True,
         file=io.StringIO(),
