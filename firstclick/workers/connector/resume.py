@@ -1,11 +1,15 @@
-"""Whether Kafka still has the log that was read, and where to go on if not.
+"""Checks that Kafka still has the log that was read, and finds where to resume if not.
 
-Three things end a log without an error from Kafka: somebody deletes a topic and
-creates it again; a broker loses its last messages in a power failure, and gives their
-offsets to new ones; a database is restored beside another Kafka. So before reading goes
-on, the topic's id and the last message that was read are compared with what Kafka has
-there. A partition that lost its end is read again from the last message that it has in
-common with the database: to read a message again is an upsert.
+Kafka reports no error in three cases: somebody deletes a topic and creates it again; a
+broker loses its last messages in a power failure and gives their offsets to new
+messages; somebody restores a database beside another Kafka. So before the connector
+resumes, it compares the topic's id and the last message that it read with what Kafka
+has now.
+
+If a partition lost its end, the connector reads it again from the last message that
+Kafka and the database have in common. For example, if the database has offsets 0 to 99
+and a power failure took those from 90 on, the connector resumes at offset 90. Reading a
+message twice does no harm, because writing it is an upsert.
 """
 
 from bisect import bisect_left
@@ -18,28 +22,29 @@ from firstclick.workers.connector.offsets import Offsets, StoredMessage, StoredO
 from firstclick.workers.connector.source import Partitions, Source
 
 WITNESSES = 5
-"""Stored messages to look for where compaction took the last one that was read."""
+"""How many stored messages to look for if compaction removed the last one read."""
 
 
 @dataclass
 class Difference:
-    """In what a topic is not what was read."""
+    """How a topic in Kafka differs from the one that was read."""
 
     is_another: bool = False
-    """It was created again, or it is one of another cluster."""
+    """True if the topic was created again, or belongs to another cluster."""
     lost_from: dict[int, int] = field(default_factory=dict)
-    """The offset, by partition, from which on Kafka has other messages, or none."""
+    """By partition, the offset from which Kafka has other messages than the database,
+    or none."""
 
 
 @dataclass(frozen=True)
 class Logs:
-    """What Kafka holds of the topics that exist."""
+    """The topics that exist in Kafka, with the range of offsets that each holds."""
 
     topics: Mapping[str, TopicDescription]
     earliest: Partitions
     """The first offset that each partition still has."""
     latest: Partitions
-    """The offset after the last message of each."""
+    """The offset after the last message of each partition."""
 
     @classmethod
     def of(cls, source: Source) -> "Logs":
@@ -51,12 +56,12 @@ class Logs:
         )
 
     def holds(self, at: PartitionId, offset: int) -> bool:
-        """Whether that offset is within what a partition has."""
+        """Return whether the offset lies within the partition's range."""
         topic, number = at
         return self.earliest[topic][number] <= offset < self.latest[topic][number]
 
     def are_shorter(self, stored: Mapping[PartitionId, StoredOffset]) -> bool:
-        """Whether a partition ends before what was read of it."""
+        """Return whether any partition ends before the offset that was reached."""
         return any(
             at in stored and stored[at].next_offset > end
             for at, end in self._ends().items()
@@ -76,9 +81,9 @@ def compare(
     logs: Logs,
     stored: Mapping[PartitionId, StoredOffset],
 ) -> dict[str, Difference]:
-    """Find the topics that are not what was read, or not all of it.
+    """Find the topics that differ from the ones that were read, and say how.
 
-    Raises KafkaException, psycopg.Error.
+    Raises KafkaException and psycopg.Error.
     """
     found: dict[str, Difference] = {}
     same: dict[PartitionId, StoredOffset] = {}
@@ -113,7 +118,7 @@ class _Comparison:
     def differing(
         self, stored: Mapping[PartitionId, StoredOffset]
     ) -> list[PartitionId]:
-        """Return the partitions whose last message is not the one that was read."""
+        """Return the partitions whose log is not the one that was read."""
         last = {
             at: offset.last_offset
             for at, offset in stored.items()
@@ -136,7 +141,7 @@ class _Comparison:
         return found
 
     def _witness_differs(self, at: PartitionId, offset: StoredOffset) -> bool:
-        """Judge by other messages where the last one is gone or unknown."""
+        """Compare earlier messages, because the last one is gone or unknown."""
         topic, number = at
         first = self._logs.earliest[topic][number]
         for message in self._offsets.messages(
@@ -148,10 +153,11 @@ class _Comparison:
         return False
 
     def common_end(self, topic: str, number: int, offset: StoredOffset) -> int | None:
-        """Return the offset after the last message that both have.
+        """Return the offset after the last message that Kafka and the database share.
 
-        None where they have none in common. It looks further and further back for one
-        that is the same, then between it and the first that differs.
+        None if they share none. The search goes back in steps of doubling length until
+        it finds a common message, then bisects between that one and the first that
+        differs.
         """
         at = (topic, number)
         first = self._logs.earliest[topic][number]
@@ -176,7 +182,10 @@ class _Comparison:
         return between[differ - 1].offset + 1 if differ else same + 1
 
     def _is_same(self, at: PartitionId, stored: StoredMessage) -> bool | None:
-        """Whether Kafka has that message; None where it has none at its offset."""
+        """Return whether Kafka has that message; None if compaction may have taken it.
+
+        That is if the offset is within Kafka's range, but holds no message.
+        """
         if not self._logs.holds(at, stored.offset):
             return False
         message = self._source.messages_at({at: stored.offset})[at]

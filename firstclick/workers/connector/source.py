@@ -1,4 +1,4 @@
-"""The two Kafka topics, read from where the database says."""
+"""The connector's side of Kafka: reads two topics from the offsets in the database."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -30,36 +30,38 @@ from firstclick.workers.connector.batch import PartitionId, Progress
 TOPICS = ("clicks", "purchases")
 
 MOST_MESSAGES = 5_000
-"""In a batch."""
+"""The largest number of messages in a batch, which is one transaction."""
 
 MOST_BYTES = 8_000_000
-"""Of payload in a batch, give or take one portion of messages."""
+"""The largest size of a batch's messages in bytes. One portion may exceed it."""
 
 PORTION = 500
 """Messages taken at once from librdkafka's queue."""
 
 QUEUE_KILOBYTES = 16_384
-"""What librdkafka reads ahead. With a fetch under way (2 MB, or one message batch if
-that is larger, either decompressed) and a batch, this bounds the connector's memory."""
+"""How much librdkafka reads ahead, in kilobytes. The connector's memory is bounded by
+this queue, one fetch (2 MB, or one message batch if that is larger, either of them
+decompressed) and one batch of its own."""
 
 LARGEST_BATCH = 512 * 1024 * 1024
-"""Bytes of a message batch, decompressed. Of librdkafka's 100 MB, a few kilobytes of
-zstd would be more, and stop a partition."""
+"""The largest message batch that librdkafka decompresses, in bytes. A few kilobytes of
+zstd can decompress to more than librdkafka's default, 100 MB, and would stop the
+partition."""
 
 REQUEST_SECONDS = 2.0
 """How long Kafka may take to answer a question about partitions."""
 
 FETCH_SECONDS = 10.0
-"""How long Kafka may take to deliver single messages that are asked for."""
+"""How long Kafka may take to deliver single messages that the connector asks for."""
 
 Partitions = dict[str, dict[int, int]]
-"""An offset by topic, without prefix, and partition."""
+"""An offset by topic (without prefix) and partition."""
 
 
 class Source:
-    """A consumer without a group: partitions and offsets are given to it.
+    """A consumer without a group: the connector assigns partitions and offsets itself.
 
-    Every method but ``take`` raises KafkaException when Kafka is not reachable.
+    Every method except ``take`` raises KafkaException if Kafka is not reachable.
     """
 
     def __init__(self, cluster: Cluster, prefix: str) -> None:
@@ -72,27 +74,51 @@ class Source:
             **cluster.client(),
             "client.id": "firstclick-connector",
             "reconnect.backoff.ms": 100,
+            # Default: 10 s. Kafka restarts faster than that
             "reconnect.backoff.max.ms": 5_000,
+            # The log shows the latest error. librdkafka would print each to stderr too
             "error_cb": self._last_error.note,
             "log_level": 0,
         }
         self._config = client | {
+            # librdkafka requires a group id. The consumer never joins the group
             "group.id": "firstclick-connector",
+            # Offsets are stored only in PostgreSQL, in the transaction of their rows
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
+            # Tells `messages_at` that no message follows, and `compact_batch` how far
+            # the log reaches where its last messages are never delivered
             "enable.partition.eof": True,
+            # If Kafka deleted messages before they were read, count them as lost. Any
+            # other value would skip them silently
             "auto.offset.reset": "error",
+            # Never deliver messages of transactions that a producer aborted
             "isolation.level": "read_committed",
+            # Default: off. A batch that was damaged on disk or on its way is an error
             "check.crcs": True,
+            # Under load, the broker answers with at least 64 KB at once, which takes
+            # fewer requests than answers of single messages
             "fetch.min.bytes": 65_536,
+            # With fewer events, the broker answers after 10 ms (default: 500), which
+            # bounds the latency that fetch.min.bytes adds
             "fetch.wait.max.ms": 10,
+            # Default: 500. A restarted broker is read again sooner
             "fetch.error.backoff.ms": 100,
+            # Default: 1000. When the queue has been full, fetch again at once: else it
+            # could run empty during a backfill
             "fetch.queue.backoff.ms": 10,
+            # Default: 50 MB. Bounds the memory of a fetch, see QUEUE_KILOBYTES
             "fetch.max.bytes": 2_097_152,
+            # Default: 100 MB. Also limits decompression, see LARGEST_BATCH
             "receive.message.max.bytes": LARGEST_BATCH,
+            # An eighth of a fetch: two topics of four partitions share it equally
             "max.partition.fetch.bytes": 262_144,
+            # Default: 100,000. Two batches: one to write and the next one ready
             "queued.min.messages": 2 * MOST_MESSAGES,
+            # Default: 64 MB. Bounds the connector's memory
             "queued.max.messages.kbytes": QUEUE_KILOBYTES,
+            # The maximum, a day. The connector may wait for dbt's lock for longer than
+            # the default, 5 min, and librdkafka would report a consumer that hangs
             "max.poll.interval.ms": 86_400_000,
         }
         self._consumer = Consumer(self._config)
@@ -110,15 +136,15 @@ class Source:
         self._consumer.close()
 
     def reason(self, error: KafkaException) -> str:
-        """Say why a request failed: by librdkafka's latest complaint, if it has one."""
+        """Return why a request failed: librdkafka's latest error, if there is one."""
         self._admin.poll(0)
         return self._last_error.reason(error)
 
     @property
     def was_disconnected(self) -> bool:
-        """Whether a connection to Kafka was in trouble since this was set to False.
+        """True if a connection to Kafka had an error since you last set this to False.
 
-        A broker that comes back may have lost messages that were read already.
+        A broker that comes back may have lost messages that the connector has read.
         """
         return self._last_error.any
 
@@ -129,13 +155,14 @@ class Source:
     def describe(self) -> dict[str, TopicDescription]:
         """Describe the topics that exist, by their names without prefix."""
         for name in self.topics:
-            # Else the client looks for leaders among the partitions of before
+            # Refreshes the client's metadata. A stale copy lacks new partitions, and
+            # the client couldn't find their leaders
             self._admin.list_topics(name, REQUEST_SECONDS)
         found = describe_topics(self._admin, self.topics, REQUEST_SECONDS)
         return {self.topics[name]: topic for name, topic in found.items()}
 
     def partitions(self) -> dict[str, tuple[int, ...]]:
-        """Return the partitions of each topic; none where it does not exist."""
+        """Return the partitions of each topic; none if the topic does not exist."""
         found = self.describe()
         return {
             topic: found[topic].partitions if topic in found else ()
@@ -174,9 +201,11 @@ class Source:
     def messages_at(
         self, offsets: Mapping[PartitionId, int]
     ) -> dict[PartitionId, Message | None]:
-        """Return the first message at or after an offset of each partition.
+        """Return each partition's first message at or after the given offset.
 
-        None where only the end follows. The offsets must be ones that Kafka holds.
+        None if the partition has no message from there on. The offsets must be in the
+        range that Kafka holds. Raises KafkaException, also if Kafka takes longer than
+        FETCH_SECONDS.
         """
         found: dict[PartitionId, Message | None] = {}
         if not offsets:
@@ -196,7 +225,7 @@ class Source:
                 name, number = message.topic(), message.partition()
                 at = None if name is None else (self.topics[name], number or 0)
                 if at in found:
-                    # What follows, which may be damaged, was not asked for
+                    # Ignore later messages, which may be damaged
                     continue
                 error = message.error()
                 at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
@@ -206,8 +235,11 @@ class Source:
         return found
 
     def assign(self, progress: Mapping[str, Mapping[int, Progress]]) -> None:
-        """Go on from there; what was read ahead or paused is forgotten."""
-        # librdkafka's pauses outlive the assignment that they were made in
+        """Continue at the offsets in ``progress``.
+
+        Discards the messages that librdkafka has read ahead, and ends all pauses.
+        """
+        # librdkafka keeps a partition paused in the next assignment
         self.pause(())
         self._consumer.assign(
             [
@@ -218,7 +250,7 @@ class Source:
         )
 
     def pause(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Take nothing from these partitions, and again from those paused before."""
+        """Pause exactly these partitions, and resume all others."""
         wanted = set(partitions)
         for change, which in (
             (self._consumer.pause, wanted - self._paused),
@@ -229,10 +261,11 @@ class Source:
         self._paused = wanted
 
     def take(self, seconds: float, linger_until: float) -> list[Message]:
-        """Wait so long for a message, then take those that are there with it.
+        """Wait up to ``seconds`` for a message, then return it with those behind it.
 
-        Where less than a full batch is there, it is added to until ``linger_until``,
-        of ``time.monotonic()``.
+        Collects more messages until the batch is full (MOST_MESSAGES or MOST_BYTES) or
+        ``time.monotonic()`` reaches ``linger_until``. Returns an empty list if no
+        message arrives in time.
         """
         first = self._consumer.poll(seconds)
         if first is None:
@@ -252,7 +285,10 @@ class Source:
     def note_high_watermarks(
         self, progress: Mapping[str, Mapping[int, Progress]]
     ) -> None:
-        """Note those that came with the latest messages, of partitions that moved."""
+        """Update ``high_watermark`` of the partitions that have new messages.
+
+        Kafka sends it with every fetch, so this needs no request.
+        """
         for topic, partitions in progress.items():
             for number, partition in partitions.items():
                 if partition.reached != partition.stored:

@@ -1,4 +1,4 @@
-"""The connector's side of PostgreSQL: messages in, offsets with them."""
+"""The connector's side of PostgreSQL: writes messages together with their offsets."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,8 +28,10 @@ from firstclick.workers.connector.binary import encode
 
 FIRST_MICROSECOND = FIRST_TIME * 1000 - POSTGRES_EPOCH
 LAST_MICROSECOND = LAST_TIME * 1000 - POSTGRES_EPOCH
-"""Between them is every message's time, in microseconds since 2000."""
+"""The earliest and the latest time of a message, in microseconds since 2000."""
 
+# Waits at most a second for the lock, so that the connector can react to a signal and
+# log that it waits
 BEGIN = """
 begin;
 set local lock_timeout to '1s';
@@ -43,7 +45,8 @@ case
     else sha256(event_key) || substr(event_key, 1, {LONGEST_INDEXED_KEY + 1 - 32})
 end
 """
-"""As the index has it, letter by letter but for white space."""
+"""The expression of the index on message keys. PostgreSQL only uses the index if both
+expressions are the same, apart from white space."""
 
 MICROSECONDS = """
 (extract(epoch from kafka_time) * 1000000)::bigint - 946684800000000
@@ -120,7 +123,8 @@ from stdin (format binary)
 """
 
 COPY_TYPES = ["bytea", "bytea", "int4", "int8", "int8"]
-"""The last is a time as the binary format has it, microseconds since 2000."""
+"""The last one is a timestamp, which the binary format writes as microseconds since
+2000."""
 
 ADVANCE = """
 update {schema}.kafka_offsets as stored
@@ -152,16 +156,16 @@ where
 
 
 class Fenced(Exception):
-    """Someone else changed kafka_offsets since they were read."""
+    """Somebody else changed kafka_offsets since the connector read it."""
 
 
 class Tables:
-    """What the connector reads and writes, in a session of its own.
+    """The tables that the connector reads and writes, in one session.
 
-    The session does not wait for the disk at commit (``synchronous_commit`` is off).
-    That is safe here: the rows and the offsets of a batch are in one transaction, so
-    where a crash of PostgreSQL's loses its last transactions, their messages are read
-    again from Kafka.
+    Commits in this session don't wait for the disk (``synchronous_commit`` is off).
+    That is safe here: a batch's rows and offsets are in one transaction, so if
+    PostgreSQL crashes and loses the last transactions, the connector reads their
+    messages from Kafka again.
     """
 
     def __init__(
@@ -173,7 +177,8 @@ class Tables:
     ) -> None:
         self.connection = connection
         self.topics_with_deletions: set[str] = set()
-        """Those that had some when last seen: what is read may be older than one."""
+        """Topics with remembered tombstones, which may be newer than a message that
+        arrives later from another partition."""
         self._stop = stop
         self._log = log
         self._names = {
@@ -184,7 +189,7 @@ class Tables:
         connection.execute("set jit to off")
 
     def sql(self, statement: LiteralString, topic: str = "") -> sql.Composed:
-        """Put in the schemas' names, and that of the topic's table of messages."""
+        """Insert the schemas' names, and the name of the topic's raw table."""
         table = sql.SQL("{}.{}").format(
             self._names["schema"], sql.Identifier(f"raw_{topic}")
         )
@@ -192,9 +197,10 @@ class Tables:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Hold the lock that the pipeline's writers share, then commit.
+        """Begin a transaction with the writers' lock, and commit it after the block.
 
-        Raises worker.Stopped when a signal comes before the lock does.
+        If the block raises, the transaction is rolled back. Raises Stopped if a signal
+        arrives before the lock is free.
         """
         self._begin()
         try:
@@ -219,24 +225,24 @@ class Tables:
                 self._stop.wait(0)
 
     def load_deletions(self) -> None:
-        """See which topics have deletions that older messages may come after."""
+        """Load the names of the topics that have remembered tombstones."""
         rows = self.connection.execute(self.sql(TOPICS_WITH_DELETIONS)).fetchall()
         self.topics_with_deletions = {topic for (topic,) in rows}
 
     def forget_deletions(self, topic: str, before: int = LAST_MICROSECOND) -> None:
-        """Forget the deletions that Kafka stamped earlier; within a transaction.
+        """Delete the remembered tombstones that Kafka stamped before a time.
 
-        ``before`` is in microseconds since 2000.
+        ``before`` is in microseconds since 2000. Call it in a transaction.
         """
         self._execute(FORGET_DELETIONS, [topic, before])
 
     def advance(
         self, progress: Iterable[tuple[str, int, Progress]], age: float
     ) -> None:
-        """Store how far partitions were read; within a transaction.
+        """Store how far the partitions were read. Call it in a transaction.
 
-        ``age`` is how many seconds ago Kafka's high watermarks were taken.
-        Raises Fenced when one of the stored offsets is not what it was.
+        ``age`` is how many seconds ago Kafka reported the high watermarks. Raises
+        Fenced if a stored offset is no longer the one that the connector last wrote.
         """
         rows = [
             (
@@ -252,10 +258,10 @@ class Tables:
             raise Fenced
 
     def forget_plans(self) -> None:
-        """Have the triggers' statements planned again, for the tables as they are now.
+        """Analyze the tables and make PostgreSQL plan the triggers' statements again.
 
-        Autovacuum analyzes a new table within some ten seconds; until then PostgreSQL
-        would plan without knowing anything of what it holds.
+        Autovacuum analyzes a new table only after about ten seconds. Until then,
+        PostgreSQL would make its plans without statistics.
         """
         self.connection.execute(self.sql("select {maintenance}.analyze_tables()"))
         self.connection.execute("discard plans")
@@ -265,7 +271,7 @@ class Tables:
         batches: Mapping[str, TopicBatch],
         progress: Mapping[str, Mapping[int, Progress]],
     ) -> None:
-        """Bring the tables of messages up to date; within a transaction."""
+        """Upsert and delete rows of the raw tables. Call it in a transaction."""
         for topic, batch in batches.items():
             rows = self._update(batch.latest, topic) if batch.latest else []
             gone = [row for row in rows if row[1] is None]
@@ -282,21 +288,22 @@ class Tables:
     def _execute(
         self, statement: LiteralString, parameters: list[Any], topic: str = ""
     ) -> psycopg.Cursor:
-        # Not prepared: the best plan depends on how large table and arrays are now.
+        # Not prepared: the best plan depends on the current size of table and arrays
         return self.connection.cursor(binary=True).execute(
             self.sql(statement, topic), parameters, prepare=False
         )
 
     def _update(self, latest: Mapping[bytes, Row], topic: str) -> list[Row]:
-        """Update the rows whose keys exist; returns the others, and tombstones.
+        """Update the rows whose keys exist; return the new rows and the tombstones.
 
-        Left out is what is older than what is known of its key.
+        Ignores messages that are older than the stored message or the remembered
+        tombstone with the same key.
         """
         keys = list(latest)
         stored = self._positions(STORED, [keys], topic)
         known = stored
         if topic in self.topics_with_deletions:
-            # What is stored came after any deletion that is remembered of its key
+            # A stored row is newer than any remembered tombstone of its key, so it wins
             known = self._positions(DELETED, [topic, keys]) | stored
         if not known:
             return list(latest.values())
@@ -328,10 +335,11 @@ class Tables:
         topic: str,
         partitions: Mapping[int, Progress],
     ) -> None:
-        """Keep the tombstones that an older message may come after.
+        """Remember the tombstones that an older message could still follow.
 
-        That is one of another partition, not read yet: it was stamped no earlier than
-        the newest message that was read there.
+        Such a message is in another partition, not read yet. Its timestamp is no
+        earlier than that of the newest message read there, so only later tombstones
+        need to be remembered.
         """
         reached = {
             here: min(
@@ -355,7 +363,7 @@ class Tables:
             self.topics_with_deletions.add(topic)
 
     def _new_offsets(self, rows: list[Row], topic: str) -> list[Row]:
-        """Return the rows without a key that are not in the table from before."""
+        """Return the rows without a key that the table doesn't have yet."""
         columns = [[row[2] for row in rows], [row[3] for row in rows]]
         existing = set(self._execute(EXISTING_OFFSETS, columns, topic).fetchall())
         return [row for row in rows if (row[2], row[3]) not in existing]
