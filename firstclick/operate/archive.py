@@ -1,7 +1,7 @@
-"""A backup's file: pg_dump's custom format, and a checksum of it at the end.
+"""The backup file: pg_dump's custom format with a checksum at the end.
 
-It is read from end to end before anything is done with it. Its statements then run in a
-transaction of the caller's, which can take all of them back.
+The whole file is read and checked before any of it is used. Its statements then run in
+the caller's transaction, so the caller can roll all of them back.
 """
 
 import hashlib
@@ -30,30 +30,34 @@ _PRIVILEGES = ("ACL", "DEFAULT ACL")
 
 _SEAL = b"\nfirstclick backup "
 _SEALED = re.compile(re.escape(_SEAL) + rb"1, sha256 ([0-9a-f]{64})\n")
-"""What follows pg_dump's own, which has no checksum but of the rows. pg_restore reads
-no further than that."""
+"""The line that follows pg_dump's own content.
+
+pg_dump's format has checksums of the rows only. pg_restore stops reading before this
+line, so a sealed file is still a valid archive.
+"""
 
 _CHUNK = 1 << 18
+"""Bytes that are read at a time, so that memory does not grow with the backup."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive that was found complete."""
+    """A backup file that was read to its end and found complete."""
 
     file: Path
     server_version: int
-    """The major version of the PostgreSQL that it was made from."""
+    """The major version of the PostgreSQL server that was dumped, for example 18."""
     _program: str
     _entries: Sequence[str]
 
     @classmethod
     def open(cls, file: Path, programs: Path | None) -> Self:
-        """Read the file to its end.
+        """Read and check the whole file.
 
-        Raises HomeError where it can't be read, is something else, or is damaged.
+        Raises HomeError if the file can't be read, is not a backup, or is damaged.
         """
         try:
-            # Not what may be waited for without an end, such as a pipe
+            # Opening a pipe would wait forever for somebody to write to it
             if not stat.S_ISREG(file.stat().st_mode):
                 raise HomeError(
                     f"{file} is no file, expected one that backup has written: name it"
@@ -75,7 +79,8 @@ class Archive:
         version = _header(listed, "Dumped from database version")
         if _header(listed, "Format") != "CUSTOM" or version is None:
             raise _damaged(file, "it has another format than pg_dump's custom one")
-        # The list is at the beginning: only to read all shows that nothing is missing
+        # The list is at the beginning of the file, so a truncated file still has it.
+        # Only a full read shows that nothing is missing.
         with _reading(program, file, "--file=-") as output:
             while output.read(_CHUNK):
                 pass
@@ -83,6 +88,7 @@ class Archive:
         return cls(file, int(re.split(r"\D", version)[0]), program, entries)
 
     def holds(self, kind: str, schema: str, name: str) -> bool:
+        """Return whether the archive has this object, for example a ``TABLE``."""
         return any(
             (found["kind"], found["schema"], found["name"].rpartition(" ")[0])
             == (kind, schema, name)
@@ -91,7 +97,7 @@ class Archive:
         )
 
     def schemas(self) -> set[str]:
-        """The schemas that its objects are in."""
+        """Return the schemas that the archive creates or has objects in."""
         found = [_ENTRY.match(line) for line in self._entries]
         named = {entry["schema"] if entry else "?" for entry in found}
         made = {
@@ -102,11 +108,11 @@ class Archive:
         return (named - {"-"}) | made
 
     def run(self, connection: psycopg.Connection) -> list[str]:
-        """Run its statements in the transaction that is open, owners left out.
+        """Run the archive's statements in the open transaction, without setting owners.
 
-        Returns the roles that the server lacks, whose privileges were left out. Raises
-        psycopg.Error for the first statement that fails, and HomeError where the
-        file was damaged meanwhile.
+        Returns the roles that this server lacks; their privileges are skipped. Raises
+        psycopg.Error for the first statement that fails, and HomeError if the file was
+        damaged after it was opened.
         """
         self._run_section(connection, "pre-data")
         with _reading(self._program, self.file, "--section=data", "--file=-") as output:
@@ -148,7 +154,8 @@ class Archive:
             self._program, self.file, *arguments, "--file=-", given=given
         ) as output:
             script = output.read()
-        # psql's own, around everything: a secret word with which it lets no other in
+        # pg_restore wraps a script in psql's \restrict and \unrestrict with a random
+        # key, so that psql runs no other meta-command. The server knows neither.
         marked = re.search(rb"^\\restrict (\w+)$", script, re.MULTILINE)
         if marked is None:
             return script
@@ -157,7 +164,7 @@ class Archive:
 
 
 def seal(output: BufferedRandom) -> None:
-    """Append to what pg_dump has written what shows that it is whole."""
+    """Append the checksum that shows that what pg_dump wrote is complete."""
     output.seek(0)
     digest = hashlib.file_digest(output, "sha256").hexdigest()
     output.seek(0, os.SEEK_END)
@@ -165,7 +172,10 @@ def seal(output: BufferedRandom) -> None:
 
 
 def _check_seal(file: Path) -> None:
-    """Raise HomeError where the file was changed. An older one has no seal."""
+    """Raise HomeError if the file was changed since it was sealed.
+
+    Backups by older versions have no checksum and are accepted.
+    """
     with file.open("rb") as content:
         size = content.seek(0, os.SEEK_END)
         begin = max(0, size - 2 * len(_SEAL) - 80)
@@ -187,7 +197,11 @@ def _check_seal(file: Path) -> None:
 
 
 def _run_data(connection: psycopg.Connection, output: IO[bytes]) -> None:
-    """Run a script in which no line but rows can hold what somebody wrote."""
+    """Run a data script line by line.
+
+    Only the rows of a COPY can contain text that a user wrote, so every other line is
+    safe to recognize by its beginning.
+    """
     between: list[bytes] = []
     for line in output:
         if not (line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n")):
@@ -231,7 +245,7 @@ def _header(listed: Sequence[str], name: str) -> str | None:
 def _reading(
     program: str, file: Path, *arguments: str, given: str = ""
 ) -> Iterator[IO[bytes]]:
-    """What pg_restore writes. Raises HomeError where it fails in the end."""
+    """Yield the output of pg_restore. Raises HomeError if it ends with an error."""
     with subprocess.Popen(
         [program, *arguments, str(file)],
         env=child_environment({"LC_ALL": "C"}),
@@ -253,7 +267,10 @@ def _reading(
 
 
 def first_error(said: str) -> str:
-    """The first error among what a client program of PostgreSQL wrote."""
+    """Return the first error in the output of a PostgreSQL client program.
+
+    For example, ``no such table`` for ``pg_dump: error: no such table``.
+    """
     lines = said.strip().splitlines()
     errors = [line for line in lines if " error: " in line] or lines
     return errors[0].partition(" error: ")[2] or errors[0] if errors else ""

@@ -1,7 +1,8 @@
-"""A pipeline in a file, and from it: what the database holds, in pg_dump's format.
+"""Back up a pipeline into a file, and restore one from it, in pg_dump's format.
 
-That is the messages, all that was derived from them, and how far Kafka has been read,
-of one moment. It holds personal data, so only its owner may read it.
+A backup holds the messages, everything that was derived from them, and the Kafka
+offsets up to which they were read, all as of one moment. It contains personal data, so
+the file is readable by its owner only.
 """
 
 import errno
@@ -35,9 +36,12 @@ CATALOGUE = {
     *("relation", "kind", "rank", "sql", "parents", "config", "functions"),
     *("rows_hash", "triggers_hash"),
 }
-"""The columns of what dbt remembers of its models."""
+"""The columns of the catalogue table, in which the deployment keeps each model's SQL,
+parents and hashes.
+"""
 
-# Also: to end soon, and let go of all, where we have ended
+# Don't wait forever for a lock that a reader holds. And if this process dies, the
+# server notices within a second, rolls back and releases its locks.
 _PATIENCE = """
 set local lock_timeout = '30s';
 set local client_connection_check_interval = '1s'
@@ -45,10 +49,11 @@ set local client_connection_check_interval = '1s'
 
 
 def backup(settings: Settings, file: Path) -> None:
-    """Write the pipeline that runs into a file, while events flow.
+    """Write the running pipeline into a file, while events keep flowing.
 
-    A file of that name is replaced when the new one is complete and on disk. Raises
-    HomeError where it can't be written, ServerError where the pipeline can't be read.
+    An existing file of that name is replaced only when the new one is complete and on
+    disk. Raises HomeError if the file can't be written, and ServerError if the pipeline
+    can't be read.
     """
     stack = running(settings)
     try:
@@ -65,15 +70,15 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 def restore(settings: Settings, file: Path) -> str:
-    """Fill a home that has no events yet from a backup; returns what to tell the user.
+    """Fill a home that has no events yet from a backup; return what to tell the user.
 
-    The file is read to its end first. Then one transaction puts it in the place of
-    what the home holds, so that a failure of any kind leaves that as it was. Customers
-    and products that the backup lacks are kept.
+    The file is checked to its end first. Then one transaction replaces what the home
+    holds, so if anything fails, the home stays as it was. Customers and products that
+    the home has and the backup lacks are kept.
 
-    Where Kafka is not the one that the backup was made with, its messages stay, as
-    those of partitions below zero, new ones are read from the beginning, and all
-    checkouts are published again. Raises FirstClickError.
+    If Kafka is not the cluster that the backup was made with, the restored messages
+    stay under partition numbers below zero, new messages are read from the beginning of
+    each topic, and all checkouts are published again. Raises FirstClickError.
     """
     archive = Archive.open(file, settings.postgres_programs)
     schemas = _schemas(settings.schema_name)
@@ -110,10 +115,11 @@ def restore(settings: Settings, file: Path) -> str:
 
 @contextmanager
 def _replacing(file: Path) -> Iterator[BufferedRandom]:
-    """A new file that takes the place of another when the block ends.
+    """Yield a new file that replaces ``file`` when the block ends without an error.
 
-    The directory is opened once and its entry is made by us, so that nobody who may
-    write there can have us write anywhere else.
+    The directory is opened once and the entry created with O_EXCL and O_NOFOLLOW:
+    another user who may write to the directory can't plant a symbolic link that makes
+    this process write somewhere else.
     """
     directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -137,8 +143,8 @@ def _replacing(file: Path) -> Iterator[BufferedRandom]:
 def _dump(stack: Pipeline, programs: Path | None, output: BufferedRandom) -> None:
     url = stack.database_url
     chosen = [f"--schema={name}" for name in _schemas(stack.schema_name)]
-    # The open file itself. As its standard output, pg_dump would only append to it, and
-    # could not note in the beginning where each table is
+    # Pass the open file by its descriptor. On standard output pg_dump can't seek, so it
+    # couldn't record at the beginning where each table's rows are.
     file = f"/dev/fd/{output.fileno()}"
     done = subprocess.run(
         [
@@ -174,7 +180,7 @@ def _statement(text: LiteralString, stack: Pipeline) -> sql.Composed:
 
 
 def _replace(connection: psycopg.Connection, stack: Pipeline, archive: Archive) -> str:
-    """Put the backup in the place of what is there, in the transaction that is open."""
+    """Replace the pipeline's schemas by the backup, in the open transaction."""
     server = connection.info.server_version // 10000
     if archive.server_version > server:
         raise ServerError(
@@ -190,7 +196,7 @@ def _replace(connection: psycopg.Connection, stack: Pipeline, archive: Archive) 
         _statement("drop schema if exists {schema}, {maintenance} cascade", stack)
     )
     missing = archive.run(connection)
-    # What the script has set for itself
+    # The script changes settings such as search_path for its session
     connection.execute("reset all")
     connection.execute(_PATIENCE)
     _look_at_catalogue(connection, stack, archive.file)
@@ -239,7 +245,10 @@ def _look_for_strangers(connection: psycopg.Connection, stack: Pipeline) -> None
 def _look_at_catalogue(
     connection: psycopg.Connection, stack: Pipeline, file: Path
 ) -> None:
-    """A newer version's may say what we wouldn't understand."""
+    """Raise HomeError if a newer version wrote the catalogue.
+
+    Its additional columns may say something that this version wouldn't understand.
+    """
     schema = _schemas(stack.schema_name)[1]
     columns = connection.execute(
         "select column_name from information_schema.columns"
@@ -256,10 +265,10 @@ def _look_at_catalogue(
 
 
 def _name_database(connection: psycopg.Connection, stack: Pipeline) -> None:
-    """Have the catalogue and the functions name this database.
+    """Make the catalogue and the functions name this database instead of the backup's.
 
-    dbt names relations in full, "database"."schema"."name", and PostgreSQL refuses
-    another database's name.
+    dbt names relations in full, as "database"."schema"."name", and PostgreSQL refuses
+    the name of another database.
     """
     [here] = connection.execute("select current_database()").fetchone() or ("",)
     schemas = _schemas(stack.schema_name)
@@ -307,7 +316,11 @@ def _rename(
 
 
 def _set_aside(connection: psycopg.Connection, stack: Pipeline, seed: str) -> bool:
-    """Copy the shop's rows, which may be nowhere else, for as long as this lasts."""
+    """Copy the home's rows of a seed into a temporary table.
+
+    Returns False if the home has no such seed. The rows may be the shop's only copy.
+    The temporary table is dropped on commit.
+    """
     table = sql.Identifier(stack.schema_name, seed)
     if not _is_there(connection, table):
         return False
@@ -320,7 +333,7 @@ def _set_aside(connection: psycopg.Connection, stack: Pipeline, seed: str) -> bo
 
 
 def _bring_back(connection: psycopg.Connection, stack: Pipeline, seed: str) -> int:
-    """Insert the rows whose keys the backup lacks; returns how many those are."""
+    """Insert the rows whose primary keys the backup lacks; return how many."""
     table, aside = sql.Identifier(stack.schema_name, seed), f"{seed}_here"
     common = connection.execute(
         "select attname from pg_attribute"

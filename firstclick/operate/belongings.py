@@ -1,4 +1,4 @@
-"""What is in a pipeline's schemas, and who made it: First Click or its user."""
+"""Tell the objects in a pipeline's schemas that First Click made from the user's."""
 
 import re
 from collections.abc import Sequence
@@ -12,12 +12,17 @@ from firstclick.core.project import PROJECT
 SEEDS = ("users", "products")
 
 _MACHINERY = re.compile(r"\{\{ *maintenance(?:_schema\(\))? *\}\}\.(\w+)")
-"""How a macro names what it makes in the schema beside the models' own."""
+"""Matches the names of the tables and functions that macros create in the maintenance
+schema, for example ``models`` in ``{{ maintenance }}.models``.
+"""
 
 _NEVER_OURS = ("policy", "rule", "publication relation", "publication namespace")
+"""Kinds of objects that First Click never creates."""
 
-# All that a `drop schema … cascade` would take along: what hangs on the schema, and so
-# on. What an internal part hangs on goes with the part, as a view goes with its rule.
+# All objects that `drop schema … cascade` would drop: those that depend on the schema,
+# and, recursively, those that depend on them. An internal part takes its owner along,
+# as dropping a view's rule drops the view: hence the second half of the union, which
+# follows dependencies of type 'i' in the other direction.
 _GOING = """
 with recursive going (classid, objid, objsubid) as (
     select 'pg_namespace'::regclass::oid, oid, 0
@@ -78,10 +83,11 @@ order by named.type, named.identity
 def strangers(
     connection: psycopg.Connection, schemas: Sequence[str], project: Path = PROJECT
 ) -> list[str]:
-    """What a user would lose if the schemas were dropped, in words.
+    """Return what a user would lose if the schemas were dropped, in words.
 
-    That is what is in them and not the pipeline's, and what elsewhere hangs on it. The
-    second of the schemas holds the catalogue, if there is one.
+    That is, objects in the schemas that are not the pipeline's, and objects elsewhere
+    that depend on the schemas. For example ``the view public.my_report``. The second of
+    ``schemas`` is the maintenance schema; it may have no catalogue.
     """
     known = _known(connection, schemas[1], project)
     found = []
@@ -102,7 +108,7 @@ def strangers(
 
 
 def _known(connection: psycopg.Connection, maintenance: str, project: Path) -> set[str]:
-    """The names that the project gives, and those that an earlier version gave."""
+    """Return the names that this version of the project or an earlier one creates."""
     known = {file.stem for file in (project / "models").rglob("*.sql")}
     known |= {file.stem for file in (project / "seeds").glob("*.csv")}
     for file in (project / "macros").rglob("*.sql"):
@@ -116,9 +122,9 @@ def _known(connection: psycopg.Connection, maintenance: str, project: Path) -> s
                 " select jsonb_array_elements_text(parents || functions) from {models}"
             ).format(models=catalogue)
         )
-        # As dbt renders them: "database"."schema"."name"
+        # dbt renders names as "database"."schema"."name"
         known |= {name.split('"')[-2] for (name,) in rows}
-    # Of a relation that is published
+    # Each published relation has two tables of its own
     return known | {
         f"{name}_{its}" for name in known for its in ("changes", "published")
     }

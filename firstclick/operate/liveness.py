@@ -1,7 +1,8 @@
-"""Whether the processes of a stack do their work, by what they leave behind.
+"""Find out whether the processes of a stack do their work.
 
-A process that runs may still do nothing: it may stand still, fail at the same thing
-again and again, or end and be started again for ever.
+A process can run and still do nothing: it may hang, fail at the same thing again and
+again, or end and be restarted forever. The files that each process writes to the home
+tell these apart.
 """
 
 import os
@@ -18,34 +19,37 @@ from firstclick.servers.roles import WORKERS
 SUPERVISOR = "supervisor"
 
 STABLE_SECONDS = 60.0
-"""A process that has run for so long is no longer one that was just started again."""
+"""After this time a process counts as stable, and no longer as just restarted."""
 
 _AGAIN = 3
-"""So many starts in a row are too many."""
+"""This many restarts in a row are a problem; fewer are a warning."""
 
 _FAILING_SECONDS = 10.0
-"""A failure as long as a server's restart is no problem yet."""
+"""A shorter failure is only a warning: a server's restart takes about as long."""
 
 _SILENT_SECONDS = 10.0
-"""Of what is renewed each second."""
+"""The oldest that a metrics file may be, which its process writes every second."""
 
 _LOOK_SECONDS = 3.0
+"""How long to watch whether an old metrics file is written again after all."""
 _POLL_SECONDS = 0.1
 _PAGE_SECONDS = 5.0
+"""The timeout of a request to the live page."""
 
-# Those of the environment are for what is downloaded
+# The proxies that the environment names are for downloads, not for the loopback
+# interface
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Findings(Protocol):
-    """Where to say what is wrong."""
+    """Where checks add what is wrong."""
 
     problems: list[str]
     warnings: list[str]
 
 
 def check_processes(home: Home, state: State, found: Findings) -> None:
-    """Add what is wrong with the processes that the supervisor keeps."""
+    """Add what is wrong with the processes that the supervisor keeps running."""
     if home.is_full:
         found.problems.append(
             # Cause: The disk of the home has less than 16 MB left.
@@ -63,7 +67,7 @@ def check_processes(home: Home, state: State, found: Findings) -> None:
 
 
 def is_running(url: str) -> bool:
-    """Whether the live page answers there."""
+    """Return whether the live page answers at this address."""
     base = url.partition("?")[0].rstrip("/")
     try:
         with NO_PROXY.open(f"{base}/health", timeout=_PAGE_SECONDS) as answer:
@@ -117,14 +121,18 @@ def _check_failures(home: Home, name: str, found: Findings) -> None:
 
 
 def _check_renewals(home: Home, state: State, found: Findings) -> None:
-    """Each process leaves its metrics once a second, whatever else it does."""
+    """Add a problem for each process that stopped writing its metrics.
+
+    Each process writes them once a second in a thread of its own, whatever else it
+    does.
+    """
     old = []
     for name in (SUPERVISOR, *(name for name in WORKERS if name in state.children)):
         child = state.children.get(name)
         if child is None or child.running:
             file = home.metrics / f"{name}{SUFFIX}"
             age = _age(file, child)
-            # One from the future is no younger: the clock was set back
+            # A time in the future counts as old too: somebody set the clock back
             if not -1 < age < _SILENT_SECONDS:
                 old.append((name, file, _renewed(file), age))
     deadline = time.monotonic() + _LOOK_SECONDS

@@ -1,4 +1,4 @@
-"""The logs of a home as people read them: every process's lines, in order of time."""
+"""Shows a home's logs to people: the lines of all processes, in order of time."""
 
 import os
 import re
@@ -15,10 +15,13 @@ from firstclick.core.logging import parsed
 from firstclick.core.printable import printable
 
 UNDATED = "dbt"
-"""Its lines have no date, so they are shown alone."""
+"""The process whose log lines have no date: they can't be merged with others, so they
+are shown only on request.
+"""
 
 _POLL_SECONDS = 0.2
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
+"""The time of lines before the first dated one; they sort first."""
 _DATED = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]\d{3}) ?"
     r"(?P<zone>Z|UTC|[+-]\d\d:\d\d)? ?(?P<text>.*)"
@@ -27,7 +30,7 @@ _DATED = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a process's log."""
+    """One line of a process's log."""
 
     time: datetime
     process: str
@@ -42,7 +45,10 @@ class Entry:
 
 
 def choose(logs: Path, name: str | None) -> list[str]:
-    """The processes to be shown: this one, or all. Raises HomeError where none is."""
+    """Return the processes to show: this one, or all that have a log.
+
+    Raises HomeError if there is no log, or none of that name.
+    """
     found = sorted(file.stem for file in logs.glob("*.log"))
     if not found:
         raise HomeError(
@@ -60,13 +66,13 @@ def choose(logs: Path, name: str | None) -> list[str]:
 
 
 class LogViewer:
-    """Logs that may be followed: what was read is not read again."""
+    """The logs of some processes, which remembers how far it has read each."""
 
     def __init__(self, logs: Path, processes: Sequence[str]) -> None:
         self._tails = [_Tail(logs / f"{name}.log") for name in processes]
 
     def latest(self, most: int) -> list[Entry]:
-        """The last lines, so many in all, and everything counts as read."""
+        """Return the last ``most`` lines of all logs, and mark everything as read."""
         last: list[Entry] = []
         for tail in self._tails:
             lines = deque(chain(tail.before(), tail.new()), maxlen=most)
@@ -74,7 +80,10 @@ class LogViewer:
         return sorted(last, key=lambda entry: entry.time)[-most:] if most else []
 
     def follow(self, ended: Callable[[float], bool]) -> Iterator[Entry]:
-        """Yield what is added, until ``ended``, which waits so many seconds."""
+        """Yield new lines as they are written, until ``ended`` returns true.
+
+        ``ended`` gets the seconds that it should wait before it answers.
+        """
         while not ended(_POLL_SECONDS):
             new = [
                 entry
@@ -85,7 +94,7 @@ class LogViewer:
 
 
 class _Tail:
-    """A file that is added to, and rotated."""
+    """A log file that grows and is rotated."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem
@@ -94,7 +103,7 @@ class _Tail:
         self._begun = ""
 
     def before(self) -> Iterable[str]:
-        """The lines of the file that was rotated away last."""
+        """Return the lines of the file that was rotated away last."""
         try:
             with _opened(self._path.with_suffix(".log.1")) as file:
                 return [line.rstrip("\n") for line in file]
@@ -102,10 +111,10 @@ class _Tail:
             return []
 
     def new(self) -> list[str]:
-        """The lines that were completed since the last time."""
+        """Return the lines that were completed since the last call."""
         text = self._begun + self._read()
         if self._was_rotated():
-            # Between those two there may have been more
+            # The process may have written more between the read and the rotation
             text += self._read()
             self._close()
             text += self._read()

@@ -1,9 +1,10 @@
-"""Heals a source on Materialize that a message without a key has stopped.
+"""Repair a source on Materialize that a message without a key has stopped.
 
-Materialize keeps the latest message of each key. A message without one makes the source
-an error, and with it every relation that is derived from it, until a message comes that
-has neither key nor value. Nothing is lost meanwhile: Kafka holds all of it, and the
-source goes on from where it was. A compacted topic refuses such messages.
+Materialize upserts by key: it keeps the latest message of each key. A message without a
+key puts the source into an error, and with it every relation that is derived from it.
+The source recovers when a message arrives that has neither key nor value. No message is
+lost: Kafka keeps them all, and the source continues from where it was. A compacted
+topic refuses messages without a key in the first place.
 """
 
 import time
@@ -23,15 +24,17 @@ from firstclick.workers.topic import NotDelivered, Topic
 TOPICS = ("clicks", "purchases")
 
 HEALED_SECONDS = 60.0
-"""How long the source may take to show it."""
+"""How long the source may take to recover, until it counts as still stopped."""
 
 _POLL_SECONDS = 0.2
 _READ: LiteralString = "select event_key from {source} limit 1"
+"""Fails if the source is in an error. The ``limit`` keeps it cheap otherwise."""
 _WORDS = "null key"
+"""How Materialize's error message names this cause."""
 
 
 def require_materialize(settings: Settings) -> None:
-    """Raise SettingsError for another engine, and where Materialize is not named."""
+    """Raise SettingsError unless the settings name Materialize and where it runs."""
     if settings.target != "materialize":
         raise SettingsError(
             f"FIRSTCLICK_TARGET is {settings.target!r}, expected 'materialize': on the "
@@ -47,16 +50,17 @@ def require_materialize(settings: Settings) -> None:
 
 
 def stopped_topics(pipeline: Pipeline) -> list[str]:
-    """The topics whose source a message without a key has stopped.
+    """Return the topics whose source a message without a key has stopped.
 
-    Raises ServerError, also where a source is in an error of another kind.
+    Raises ServerError, also if a source is in another kind of error.
     """
     return [topic for topic in TOPICS if _is_stopped(pipeline, topic)]
 
 
 def repair(pipeline: Pipeline, say: Callable[[str], None]) -> list[str]:
-    """Heal the stopped sources; returns their topics.
+    """Repair the stopped sources and return their topics.
 
+    Sends each a message without key and value. ``say`` gets a line for each step.
     Raises ServerError.
     """
     stopped = stopped_topics(pipeline)

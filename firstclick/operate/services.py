@@ -1,6 +1,6 @@
-"""What the supervisor runs: a service is a process that it can start and wait for.
+"""The services that the supervisor runs: processes that it can start and wait for.
 
-Kafka and PostgreSQL are services too: firstclick.servers has them.
+Kafka and PostgreSQL are services too; they are in firstclick.servers.
 """
 
 import sys
@@ -21,26 +21,33 @@ from firstclick.core.processes import Command, Running
 from firstclick.operate.liveness import is_running
 
 _READY_SECONDS = 30
+"""How long a worker may take until it has connected to PostgreSQL."""
 
 
 class Service(Protocol):
-    """Something that runs as a process of its own."""
+    """A program that the supervisor runs as a process of its own."""
 
     @property
     def name(self) -> str: ...
 
     def prepare(self, stopping: threading.Event) -> Command:
-        """See to all that the process needs. Raises FirstClickError."""
+        """Prepare everything that the process needs, and return how to start it.
+
+        Raises FirstClickError.
+        """
 
     def wait_ready(self, running: Running) -> str:
-        """Wait until it works, and say so to the user. Raises FirstClickError."""
+        """Wait until the process works; return what to tell the user.
+
+        Raises FirstClickError.
+        """
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A module of the package that runs until it is told to stop.
+    """A module of firstclick.workers that runs until it is told to stop.
 
-    It connects to PostgreSQL with the application name ``firstclick <module>``.
+    It connects to PostgreSQL with the application name ``firstclick <name>``.
     """
 
     name: str
@@ -93,13 +100,13 @@ class Worker:
         return self.title.capitalize()
 
     def _is_ready(self) -> bool:
-        """Whether it has connected to PostgreSQL."""
+        """Return whether the worker has connected to PostgreSQL."""
         try:
             with connect(self.environment["DATABASE_URL"]) as connection:
                 found = connection.execute(
                     "select from pg_stat_activity"
                     " where application_name = %s and datname = current_database()"
-                    # Anyone may call themselves so
+                    # Any role may use this application name
                     " and usename = current_user",
                     [f"firstclick {self.name}"],
                 ).fetchone()
@@ -110,12 +117,12 @@ class Worker:
 
 @dataclass(frozen=True)
 class Page(Worker):
-    """The live page, which is ready when it answers."""
+    """The live page. It is ready when it answers requests."""
 
     host: str
     port: int
     token: str | None
-    """What a browser must show, where others than this machine's may ask."""
+    """What browsers must present if other machines may open the page, else None."""
 
     @property
     def module(self) -> str:
@@ -127,12 +134,13 @@ class Page(Worker):
 
     @property
     def url(self) -> str:
-        """Its address, token included."""
+        """The page's address, token included."""
         return self._base + (f"/?token={self.token}" if self.token else "/")
 
     @property
     def _ready_text(self) -> str:
-        # Not its address with the token, which is for the user and no log
+        # Without the token: this text goes to the log, and the token is only for the
+        # user
         return f"Live page on {self._base}"
 
     @property

@@ -1,6 +1,7 @@
-"""The stack as seen from outside: start it, stop it, find it.
+"""Start, stop and find the stack from another process.
 
-Others use ``running`` for the addresses, or ``up`` as a context manager.
+Use ``up`` as a context manager to have a stack for a while. To connect to one that
+runs, see ``firstclick.core.pipeline.running``.
 """
 
 import contextlib
@@ -36,18 +37,20 @@ from firstclick.core.settings import Settings
 from firstclick.operate.supervisor import LOCKED, end_children
 
 _POLL = 0.05
+"""Seconds between two looks at the home's state."""
 _STOP_SECONDS = 90
+"""How long the supervisor may take to stop everything; then it is killed."""
 
 OnStep = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
 class Started:
-    """What ``start`` found or made."""
+    """The stack that ``start`` found or started."""
 
     pipeline: Pipeline
     supervisor: "subprocess.Popen[bytes] | None"
-    """None where the stack was up already, or another process started it."""
+    """None if the stack was already up, or if another process started it."""
 
 
 def start(
@@ -59,10 +62,10 @@ def start(
 ) -> Started:
     """Start the stack, or find it running, and wait until it is ready.
 
-    ``detach`` lets it outlive us; else it stops when the calling thread ends, however
-    it does. Of two that start at once one does and both wait. ``on_step`` gets each
-    step as it is done. Raises FirstClickError for what went wrong, after everything
-    has stopped.
+    With ``detach`` the stack outlives this process. Otherwise it stops when the calling
+    thread ends, even if the process is killed. If two processes start the stack at
+    once, one of them does and both wait for it. ``on_step`` gets each step when it is
+    done. Raises FirstClickError for what went wrong, after everything has stopped.
     """
     if settings.target != "embedded":
         raise SettingsError(
@@ -100,7 +103,10 @@ def up(
     *,
     servers_only: bool = False,
 ) -> Iterator[Started]:
-    """The stack for as long as the block runs; one that was up already stays up."""
+    """Run the stack for as long as the block runs.
+
+    A stack that was already up is used, and stays up afterwards.
+    """
     started = start(settings, detach=False, servers_only=servers_only, on_step=on_step)
     try:
         yield started
@@ -110,10 +116,10 @@ def up(
 
 
 def down(path: Path) -> bool:
-    """Stop the stack of a home; False where nothing ran.
+    """Stop the stack of a home; return False if nothing ran.
 
-    Also what a killed supervisor left behind. What does not stop within its
-    patience is killed. Raises HomeError.
+    Also ends processes that a killed supervisor left behind. A process that doesn't
+    stop in time is killed. Raises HomeError.
     """
     if not path.is_dir():
         return False
@@ -132,7 +138,8 @@ def down(path: Path) -> bool:
 
 
 def _without_own(home: Home, settings: Settings) -> Settings:
-    # After eval "$(firstclick env)" the variables name servers that are our own
+    # After eval "$(firstclick env)" these variables name our bundled servers, which
+    # must not be taken for servers of the user's
     last = home.state
     update: dict[str, None] = {}
     if last is not None:
@@ -183,7 +190,7 @@ def _follow(
         code = supervisor.poll() if supervisor is not None else None
         state = home.state
         if supervisor is not None and code == LOCKED:
-            # Another one is faster, or just about to stop
+            # Another supervisor was faster, or one is just about to stop
             supervisor = None
             state = _wait_for_other(home)
         ours = supervisor is None or (

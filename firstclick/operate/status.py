@@ -1,4 +1,4 @@
-"""How the stack does: processes, positions against Kafka's own, freshness."""
+"""The status of a stack: processes, offsets compared with Kafka's, freshness."""
 
 import time
 from collections.abc import Iterable
@@ -29,14 +29,19 @@ from firstclick.workers.connector.offsets import NEXT_OFFSETS
 from firstclick.workers.connector.source import TOPICS
 
 _SILENT_SECONDS = 30
+"""The connector compares its offsets with Kafka's every second; if it hasn't for this
+long, it may have stopped.
+"""
 _STALE_SECONDS = 30
+"""A topic with unread messages that lags by more than this is behind."""
 _LOOK_SECONDS = 3.0
-"""How long to watch whether what seems to stand still gets on."""
+"""How long to watch whether something that seems to have stopped makes progress."""
 _POLL_SECONDS = 0.1
 _TIMEOUT = 10
+"""Seconds for a connection or a request to Kafka or to the database."""
 
 Positions = dict[tuple[str, int], int]
-"""The next offset of each topic and partition."""
+"""The offset of the next message, by topic and partition."""
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ class Process(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Partition:
-    """How far the tables are with a partition; offsets are of the next message."""
+    """How far a partition has been read; offsets are those of the next message."""
 
     topic: str
     """The topic, without a prefix."""
@@ -70,7 +75,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Topic:
-    """A row of pipeline_health."""
+    """A row of `pipeline_health`."""
 
     topic: str
     """The topic, without a prefix."""
@@ -92,9 +97,9 @@ class Topic:
 
 
 class Status(msgspec.Struct):
-    """What ``firstclick status`` shows; ``--json`` prints exactly this.
+    """The output of ``firstclick status``; ``--json`` prints exactly this.
 
-    ``problems`` make it unhealthy, ``warnings`` don't.
+    ``problems`` make the stack unhealthy, ``warnings`` don't.
     """
 
     healthy: bool
@@ -125,7 +130,7 @@ class Status(msgspec.Struct):
 
 
 def status(settings: Settings) -> Status:
-    """Look at everything that a home's stack consists of. Raises HomeError."""
+    """Check everything that a home's stack consists of. Raises HomeError."""
     state = find(settings.home)
     if state is None:
         problem = f"nothing runs in {settings.home}: start it with `firstclick up`"
@@ -153,7 +158,7 @@ def status(settings: Settings) -> Status:
 
 
 def engine_status(settings: Settings, pipeline: Pipeline) -> Status:
-    """Look at a streaming engine and its Kafka."""
+    """Check a streaming engine and its Kafka."""
     found = Status(
         *(False, pipeline.target, str(settings.home), "ready"),
         kafka=pipeline.kafka.servers,
@@ -237,21 +242,24 @@ def _ask_kafka(
 
 @dataclass(frozen=True)
 class _Look:
-    """What the database holds at one moment."""
+    """The state of the database at one moment."""
 
     positions: Positions
     compared: dict[tuple[str, int], datetime]
     """When the connector last compared each partition with Kafka."""
     now: datetime
     topics: list[Topic]
-    """The rows of pipeline_health."""
+    """The rows of `pipeline_health`."""
     oldest_change: int | None
-    """Of those that are yet to be published."""
+    """The id of the oldest change that is not published yet."""
 
     def silent(self, partitions: Iterable[tuple[str, int]]) -> float:
-        """Seconds since the connector compared with Kafka, of the oldest of these."""
+        """Return the seconds since the connector compared offsets with Kafka's.
+
+        Of several partitions, the one that was compared longest ago counts.
+        """
         ages = [
-            # One from the future is no younger: the clock was set back
+            # A time in the future counts as old too: somebody set the clock back
             abs((self.now - self.compared[at]).total_seconds())
             for at in partitions
             if at in self.compared
@@ -321,7 +329,10 @@ def _judge(
     found: Status,
     watermarks: Positions,
 ) -> None:
-    """Add what stands still: what a second look finds as the first one did."""
+    """Add what makes no progress between two looks.
+
+    A single look isn't enough: a connector that is behind may be catching up.
+    """
     partitions = watermarks.keys() or look.compared.keys()
     unread = watermarks.keys() - look.positions.keys()
     is_silent = look.silent(partitions) > _SILENT_SECONDS
@@ -412,7 +423,7 @@ def _health(connection: psycopg.Connection, schema: str) -> list[Topic]:
 def _lost(
     connection: psycopg.Connection, schema: str
 ) -> list[tuple[str, int, datetime]]:
-    """Topics of which Kafka deleted messages unread: how many, and when last."""
+    """Return the topics of which Kafka deleted messages unread, how many, and when."""
     return connection.execute(
         sql.SQL(
             "select topic, sum(lost_messages), max(lost_at) from {}.kafka_offsets"

@@ -1,4 +1,4 @@
-"""Prints a status for people."""
+"""Shows a status to people."""
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -10,7 +10,7 @@ from firstclick.operate.status import Status
 
 
 def show(found: Status, console: Console) -> None:
-    """Print it for people."""
+    """Print the status: a heading, tables, then a line for each problem and warning."""
     console.print(_heading(found))
     if found.processes:
         console.print(_processes(found))

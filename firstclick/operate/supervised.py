@@ -1,4 +1,4 @@
-"""Keeps one service running: starts it again when it ends, after a growing pause."""
+"""Keep one service running: restart it when it ends, after a pause that grows."""
 
 import logging
 import signal
@@ -17,9 +17,10 @@ from firstclick.operate.liveness import STABLE_SECONDS
 from firstclick.operate.services import Service
 
 FIRST_DELAY_S = 0.5
-"""Before the first new start; doubled from one to the next."""
+"""The pause before the first restart, in seconds; each further one is twice as long."""
 
 LONGEST_DELAY_S = 30.0
+"""The longest pause between two restarts, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,9 @@ log = logging.getLogger(__name__)
 class Supervised(threading.Thread):
     """A thread that keeps one service running, and lives as long as its process.
 
-    It must: the process gets its stop signal when the thread that started it ends.
-    ``started`` resolves to what to tell the user, or to the error, of the first start.
+    The thread must live that long: the kernel sends the process its stop signal when
+    the thread that started it ends. ``started`` resolves to what to tell the user about
+    the first start, or to its error.
     """
 
     def __init__(
@@ -122,14 +124,14 @@ class Supervised(threading.Thread):
         return f"ended with status {code}"
 
     def signal(self) -> None:
-        """Ask the process to stop; it won't be started again."""
+        """Ask the process to stop, and don't restart it."""
         self._stopping.set()
         with self._lock:
             if self._running is not None:
                 self._running.signal()
 
     def stop(self) -> None:
-        """Stop the process, within its patience."""
+        """Stop the process; kill it if it doesn't stop in time."""
         self.signal()
         if self._running is not None:
             self._running.stop()

@@ -1,12 +1,13 @@
-"""One run of the stack: the process that starts it, keeps it running and stops it.
+"""One run of the stack: the process that starts everything, keeps it running, stops it.
 
-``python -m firstclick.operate.supervisor [--servers-only]``, started by
-firstclick.operate.stack. It holds the home's lock for as long as it lives and says what
-it does in state.json. Kafka and PostgreSQL start side by side; the topics and the
-models follow as soon as their server is there; then the connector, the publisher,
-retention and the live page. What dies is started again, after half a second, then one,
-two, … and at most 30. SIGTERM and SIGINT stop everything, readers and writers before
-the servers.
+firstclick.operate.stack starts it, as ``python -m firstclick.operate.supervisor
+[--servers-only]``. It holds the home's lock for as long as it lives and reports its
+progress in state.json.
+
+Kafka and PostgreSQL start side by side; the topics and the models follow as soon as
+their server answers; then the connector, the publisher, retention and the live page. A
+process that dies is restarted after half a second, then one, two, … and at most 30.
+SIGTERM and SIGINT stop everything, readers and writers before the servers.
 """
 
 import argparse
@@ -57,13 +58,15 @@ from firstclick.servers.sessions import Watch
 from firstclick.servers.topics import create_topics, keep_long_enough
 
 SERVERS = ("postgres", "kafka")
-"""The names of the services that the others need."""
+"""The names of the services that all others need."""
 
 LOCKED = 3
-"""The exit status where another supervisor holds the home."""
+"""The exit status if another supervisor holds the home."""
 
 _LOCK_SECONDS = 0.5
-"""To wait for the home's lock, which who asks whether it is held has for a moment."""
+"""How long to wait for the home's lock. A process that only checks whether the lock is
+held (`Home.is_held`) takes it for a moment.
+"""
 
 
 log = logging.getLogger(__name__)
@@ -97,13 +100,13 @@ class Supervisor:
         self._held = contextlib.ExitStack()
 
     def stop_soon(self) -> None:
-        """Make ``run`` return; may be called from a signal handler."""
+        """Make ``run`` return. May be called from a signal handler."""
         self._inbox.put(None)
 
     def run(self) -> None:
         """Start everything, and return when told to stop.
 
-        Raises FirstClickError for the first thing that can't be started.
+        Raises FirstClickError for the first service that can't be started.
         """
         try:
             self._run()
@@ -151,7 +154,10 @@ class Supervisor:
             pass
 
     def _all_done(self, tasks: list[Future[None]]) -> bool:
-        """Wait for all, or for the wish to stop; raises what the first of them did."""
+        """Wait for all tasks; return False if told to stop meanwhile.
+
+        Raises the error of the first task that fails.
+        """
         for task in tasks:
             task.add_done_callback(self._inbox.put)
         for _ in tasks:
@@ -193,7 +199,8 @@ class Supervisor:
                 *(home, database_url, settings.schema_name, settings.topic_prefix),
                 settings.project,
             )
-        # Started from here, the main thread, only when all ports are chosen
+        # A process lives as long as the thread that started it, so the main thread
+        # starts them; and only when all ports are chosen, so that none takes another's
         for server in self._servers:
             server.start()
         return database_url, cluster
@@ -209,7 +216,10 @@ class Supervisor:
         return given(certificate, key, authority)
 
     def _new_page(self) -> Page:
-        """The live page, which gets the database's address when there is a role."""
+        """Return the live page, still without the database's address.
+
+        `_workers_at_the_database` adds it, when the page's role exists.
+        """
         settings, home = self.settings, self.home
         host, port = settings.live_host, home.port("live", settings.live_port)
         token = None
@@ -232,7 +242,7 @@ class Supervisor:
             "FIRSTCLICK_TOPIC_PREFIX": self.settings.topic_prefix,
             "FIRSTCLICK_METRICS": str(self.home.metrics),
         }
-        # The others go on if somebody moves the project
+        # Only retention reads the project, so the others keep working if you move it
         own = {"expire": {"FIRSTCLICK_PROJECT": str(self.settings.project)}}
         workers: list[Service] = [
             Worker(
@@ -355,7 +365,7 @@ class Supervisor:
             try:
                 self.home.write(self.state, "state.json")
             except HomeError as error:
-                # A full disk is no reason to stop what still runs
+                # A full disk is no reason to stop the processes that still run
                 log.error("%s", error)
 
     def _end_orphans(self) -> None:
@@ -364,7 +374,7 @@ class Supervisor:
             end_children(state)
 
     def _clear_metrics(self) -> None:
-        """Forget what the processes of an earlier run counted."""
+        """Delete the metrics that the processes of an earlier run left."""
         with self.home.errors():
             self.home.metrics.mkdir(mode=0o700, exist_ok=True)
             for file in self.home.metrics.iterdir():
@@ -392,7 +402,7 @@ class Supervisor:
 
 
 def end_children(state: State) -> None:
-    """End what a supervisor that was killed has left behind, the servers last."""
+    """End the processes that a killed supervisor left behind, the servers last."""
     for name in sorted(state.children, key=lambda name: name in SERVERS):
         process = state.children[name].process.find()
         if process is not None:
@@ -406,7 +416,7 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.configure("supervisor")
     forget_libpq()
-    # What the processes write is for us alone
+    # Files that the processes write are readable by this user only
     os.umask(0o077)
     settings = Settings.load()
     home = Home.open(settings.home)
