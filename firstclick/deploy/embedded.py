@@ -1,4 +1,4 @@
-"""Deployment of the models: dbt, when something changed since it last ran."""
+"""Deploy the models on the embedded engine: run dbt if something changed."""
 
 import hashlib
 import re
@@ -25,20 +25,26 @@ from firstclick.core.project import PROJECT
 from firstclick.verify.triggers import trigger_problems
 
 _PARTS = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds")
+"""The files and folders whose contents decide whether dbt runs again."""
 _LOG = "dbt.log"
 
 _MODEL = re.compile(
     r"\d\d:\d\d:\d\d +Model (?P<name>\w+) (?P<outcome>begun|created|updated|rebuilt)$"
 )
+"""Matches the line that dbt prints when it begins or ends a model."""
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """deployment.json: what was deployed, and what it left in the database."""
+    """deployment.json: what was deployed, and the relations that this made."""
 
     project: str
+    """A digest of the project's files and of the settings that matter to dbt."""
     database: str
+    """The server's address and the database's name and oid."""
     relations: dict[str, int]
-    """Name to oid: a relation that was dropped or made anew has no or another one."""
+    """Name to oid. A relation that somebody dropped is missing from the database; one
+    that was dropped and created again has another oid.
+    """
 
 
 @dataclass
@@ -59,16 +65,18 @@ class Deployer:
         as_owner: Sequence[str] = (),
         on_model: Callable[[str, float], None] = lambda text, seconds: None,
     ) -> str:
-        """Bring the database up to date; returns what to tell the user.
+        """Bring the database up to date; return what to tell the user.
 
-        Where an older version's models are there, ``on_model`` gets what became of
-        each that is another one now, and how long that took.
+        Does nothing if all this is as it was after the last deployment: the project,
+        its relations, their triggers, and the workers that have no role and work
+        ``as_owner``. Rows that bypassed a trigger, because somebody disabled it, are
+        computed again.
 
-        Does nothing where neither the project nor its relations and their triggers
-        changed since the last time, nor which workers have no role and work
-        ``as_owner``. What passed a trigger by that somebody disabled is computed
-        again. Raises DeploymentError with the first thing that dbt complained about,
-        and where its log is: nothing was changed then.
+        If there was a deployment before, ``on_model`` gets each model that changed with
+        its outcome, for example ``checkouts rebuilt``, and the seconds that it took.
+
+        Raises DeploymentError with dbt's first complaint and the path of its log.
+        Nothing was changed then.
         """
         project = self._fingerprint(as_owner)
         deployed = self.home.read(Deployment, "deployment.json")
@@ -86,7 +94,7 @@ class Deployer:
         return f"Models deployed: {len(deployed.relations)} relations{found}"
 
     def stop(self) -> None:
-        """End dbt, if it runs; it will not be started after this."""
+        """Stop dbt if it runs, and don't let it start after this."""
         with self._lock:
             self._stopped = True
             if self._process is not None and self._process.poll() is None:
@@ -202,7 +210,10 @@ def _files(part: Path) -> Iterable[Path]:
 
 
 def complaint(lines: list[str]) -> str:
-    """The first thing that dbt complained about in its output, else its last words."""
+    """Return the first error in dbt's output, else its last line.
+
+    It begins with the model that dbt was working on, if any.
+    """
     text = [re.sub(r"^\d\d:\d\d:\d\d\s*", "", line).strip() for line in lines]
     text = [line for line in text if line]
     model = ""
@@ -223,7 +234,7 @@ def complaint(lines: list[str]) -> str:
 
 
 def _causes(text: list[str], number: int) -> Iterator[str]:
-    """What RisingWave says of the causes of an error, the nearest first."""
+    """Yield the causes that RisingWave lists for an error, the nearest first."""
     for line in text[number + 2 :]:
         if line.startswith("Caused by"):
             continue

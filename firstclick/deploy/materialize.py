@@ -1,8 +1,8 @@
 """Blue/green deployment on Materialize.
 
-The models are built anew in a schema and on clusters beside those that are read,
-compared with what Kafka's messages say, and put in their place in one transaction.
-Sources, reference data and the sink stay where they are.
+The new models are built in a schema and on clusters of their own, compared with what
+Kafka's messages say, and swapped with the old ones in one transaction. Sources,
+reference data and the sink stay where they are.
 """
 
 import json
@@ -23,12 +23,17 @@ _CLUSTERS = {
     "FIRSTCLICK_COMPUTE_CLUSTER": "quickstart",
     "FIRSTCLICK_SERVING_CLUSTER": "quickstart",
 }
-"""As macros/operations/clusters.sql has them."""
+"""The clusters by environment variable, with the defaults of
+macros/operations/clusters.sql.
+"""
 
 
 LAG = "5s"
-"""That the new models may have when they take over, which their first reader waits for.
-While old and new ones share a small machine, dbt's own second may never come."""
+"""How far the new models may lag when they take over.
+
+The first query after the swap waits this long. dbt-materialize's default of one second
+may never be reached on a small machine that runs the old and the new models at once.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,10 @@ class Materialize:
 
     @classmethod
     def of(cls, models: Models, say: Callable[[str], None]) -> Self:
-        """Raises SettingsError where its clusters can't be swapped."""
+        """Make a deployment on the clusters that the environment names.
+
+        Raises SettingsError if these clusters can't be swapped.
+        """
         names = {
             name: os.environ.get(name) or value for name, value in _CLUSTERS.items()
         }
@@ -63,14 +71,17 @@ class Materialize:
         return cls(models, say, clusters)
 
     def run(self) -> None:
-        """Deploy the models. Raises FirstClickError; what is read stays as it was
-        until the new models have been found right."""
+        """Deploy the models; swap them in only if they are correct.
+
+        Until then, readers see the old models. Raises FirstClickError.
+        """
         schema = self.models.settings.schema_name
         if not self._is_deployed():
             self.say("Nothing is deployed yet: building everything")
             self.models.build()
             return
-        # What an interrupted one left: the sink may yet read what is to be dropped
+        # Remove what an interrupted deployment left. The sink first, because it may
+        # still read a relation that the cleanup drops.
         self._operate("redirect_sink")
         self._operate("deploy_cleanup")
         self.say(f"Building beside {schema}")
@@ -88,9 +99,10 @@ class Materialize:
         self._operate("deploy_cleanup")
 
     def _is_deployed(self) -> bool:
-        """Whether the sink is there, which is made last of what a swap needs.
+        """Return whether a deployment has completed.
 
-        What a first deployment left that failed before is not: it is built anew.
+        The sink tells: of the objects that a swap needs, it is created last. If a first
+        deployment failed earlier, everything is built again.
         """
         try:
             with connect(

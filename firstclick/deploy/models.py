@@ -1,4 +1,4 @@
-"""dbt on a streaming engine, and the schema where a next version is built."""
+"""Run dbt on a streaming engine, and build a next version in a schema of its own."""
 
 import json
 import os
@@ -16,21 +16,25 @@ from firstclick.servers.topics import create_topics
 from firstclick.verify import verify
 
 SUFFIX = "_dbt_deploy"
-"""What dbt-materialize appends to the names of a deployment's schema and clusters, and
-macros/operations/generate_schema_name.sql on either engine."""
+"""The suffix of the schema and clusters in which a next version is built.
+
+dbt-materialize appends it, and so does macros/operations/generate_schema_name.sql on
+both engines.
+"""
 
 SEEDS = (
     *("build", "--select", "resource_type:seed"),
-    # Else also tests of relations that are built later, which look at a seed too
+    # Otherwise dbt would also run tests that compare a seed with relations that don't
+    # exist yet
     *("--indirect-selection", "cautious"),
 )
-"""The first step of a first deployment, as dbt's arguments."""
+"""The arguments of dbt for the first step of a first deployment."""
 
 SOURCES = ("--select", "config.materialized:kafka_table")
-"""What dbt runs next."""
+"""The arguments of dbt that select the sources, the second step."""
 
 SAMPLE = 300
-"""Messages of each topic to try by the rules before the new models are put in place."""
+"""How many messages of each topic to verify before the new models are swapped in."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,19 @@ class Models:
     database_url: str
 
     def build(self) -> None:
-        """Build everything where nothing is deployed. Raises DeploymentError."""
+        """Build everything on an empty engine. Raises DeploymentError."""
         self.build_sources()
         self.dbt("run")
 
     def build_sources(self) -> None:
-        """Build what the models read, where it is missing, if the reference data is
-        within its bounds. Raises DeploymentError, ServerError."""
+        """Create topics, seeds and sources where they are missing.
+
+        The seeds' tests check the reference data first. Raises DeploymentError and
+        ServerError.
+        """
         kafka, prefix = self.settings.kafka, self.settings.topic_prefix
         if kafka is not None:
-            # Neither engine makes the topics that it reads
+            # Neither engine creates the topics that it reads
             create_topics(
                 *(kafka, prefix, self.settings.partitions, None, self.settings.project)
             )
@@ -58,13 +65,18 @@ class Models:
         self.dbt("run", *SOURCES)
 
     def build_beside(self, *arguments: str, **variables: object) -> None:
-        """Build the models' next version in a schema of its own; ``arguments`` leave
-        out what is not to be built twice. Raises DeploymentError."""
+        """Build the next version of the models in a schema of its own.
+
+        ``arguments`` exclude what must not exist twice, such as the sink. Raises
+        DeploymentError.
+        """
         self.dbt("run", *arguments, deploy=True, **variables)
 
     def check(self) -> None:
-        """Raise DeploymentError where the next version differs from what Kafka's
-        messages say."""
+        """Verify the next version against a sample of Kafka's messages.
+
+        Raises DeploymentError if a relation differs from what the specification says.
+        """
         schema = self.settings.schema_name + SUFFIX
         found = verify(
             self.settings.model_copy(update={"schema_name": schema}), sample=SAMPLE
@@ -81,7 +93,7 @@ class Models:
             )
 
     def dbt(self, *arguments: str, **variables: object) -> None:
-        """Run a command of dbt. Raises DeploymentError with its first complaint."""
+        """Run a dbt command. Raises DeploymentError with dbt's first complaint."""
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors"),
@@ -116,8 +128,11 @@ class Models:
             )
 
     def _places(self) -> dict[str, str]:
-        """Say where dbt may write: as the shell has it, else in the home. An installed
-        project may be read-only."""
+        """Return the variables that say where dbt may write.
+
+        They are those of the shell, or else directories in the home: the project may be
+        part of an installed package, which may be read-only.
+        """
         names = ("DBT_LOG_PATH", "DBT_TARGET_PATH")
         said = {name: os.environ[name] for name in names if name in os.environ}
         if len(said) == len(names):

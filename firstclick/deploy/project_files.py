@@ -1,4 +1,4 @@
-"""A dbt project to edit: what `firstclick init` writes."""
+"""Write a dbt project that you can edit, as `firstclick init` does."""
 
 import os
 import shutil
@@ -14,10 +14,10 @@ _IGNORED = "target/\nlogs/\ndbt_packages/\n.user.yml\n"
 
 
 def write_project(directory: Path) -> None:
-    """Write a copy of the dbt project that First Click brings, with a README.
+    """Write a copy of the dbt project that comes with First Click, and a README.
 
-    The directory is made if it is missing. Raises SettingsError if it holds anything,
-    or can't be written.
+    Creates the directory if it is missing. Raises SettingsError if it isn't empty or
+    can't be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def _parts() -> list[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy without modes: a package's files may be read-only, a project's not."""
+    """Copy files, but not their modes: a package's files may be read-only."""
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -1,13 +1,14 @@
-"""Deployment of a new version on RisingWave, which can't swap schemas.
+"""Deploy a new version on RisingWave, which can't swap schemas.
 
-The models are built anew in a schema beside the one that is read, compared with what
-Kafka's messages say, and take its place by two renamings: for some milliseconds between
-them there is none. Relations that are kept up to date know each other by number and
-keep working. Sources and reference data stay where they are.
+The new models are built in a schema of their own and compared with what Kafka's
+messages say. Then two renames put them in the place of the old ones; between the two,
+for some milliseconds, the schema doesn't exist. Materialized views refer to each other
+by id, so they keep working. Sources and reference data stay where they are.
 
-The sink is made anew on the new models and sends all checkouts again. What the old one
-had sent and is no checkout any more, it can't know: those keys get a tombstone, before
-it is made, so that none of them comes after a checkout of its key.
+The sink is created again on the new models and sends all checkouts again. It can't know
+which keys the old sink has sent that are no longer checkouts. These get a tombstone
+before the new sink is created, so that no tombstone arrives after a checkout with the
+same key.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,12 +26,13 @@ from firstclick.deploy.models import SUFFIX, Models
 from firstclick.workers.topic import NotDelivered, Topic
 
 _OLD = "_dbt_old"
-"""The schema that was read until now, for as long as something of it is needed."""
+"""The suffix of the schema with the old models, while some of them are still needed."""
 
 _BATCH = 5_000
-"""Tombstones that are on their way at once."""
+"""How many tombstones may be in flight at once."""
 
-# A materialized view, in which a key that is not UTF-8 is null and no error
+# The keys of all purchases. A materialized view, because there a key that is not UTF-8
+# becomes null; in a query it would be an error.
 _SENT = """
 create materialized view if not exists {old}.purchase_ids as
 select convert_from(event_key, 'utf8') as purchase_id
@@ -43,6 +45,7 @@ select purchase_id from {old}.purchase_ids where purchase_id is not null
 except
 select purchase_id from {schema}.checkouts
 """
+"""Purchases that are not checkouts, so the old sink may have sent what is gone now."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,13 @@ class RisingWave:
     models: Models
     say: Callable[[str], None]
     pipeline: Pipeline
-    """Where Kafka is for this process."""
+    """Says where this process reaches Kafka; RisingWave may use another address."""
 
     def run(self) -> None:
-        """Deploy the models. Raises FirstClickError; what is read stays as it was
-        until the new models have been found right."""
+        """Deploy the models; rename them into place only if they are correct.
+
+        Until then, readers see the old models. Raises FirstClickError.
+        """
         schema = self.models.settings.schema_name
         with self._connected() as connection:
             there = self._schemas(connection)
@@ -70,7 +75,7 @@ class RisingWave:
                 self.models.build()
                 return
             if not self._is_complete(connection):
-                # dbt would keep the models that are there, edited or not
+                # dbt would keep models that exist, even if you edited them
                 self.say("An earlier deployment failed: building what it lacks")
                 self.models.build_sources()
             self._drop(connection, SUFFIX)
@@ -88,21 +93,21 @@ class RisingWave:
 
     def _finish(self, connection: psycopg.Connection) -> None:
         self._execute(connection, "drop sink if exists {old}.checkouts_topic")
-        # Of a deployment that was interrupted
+        # A sink that an interrupted deployment created
         self._execute(connection, "drop sink if exists {schema}.checkouts_topic")
         self._execute(connection, _SENT)
         gone = self._gone(connection)
         self._send_tombstones(gone)
-        # The sink, and the plain view, whose text still names the schema of before
+        # The sink, and a plain view: its SQL still names the old schema.
         self.models.dbt(
             *("run", "--full-refresh", "--select", "checkouts_topic", "expired_events")
         )
-        # What went meanwhile, which neither sink has seen go
+        # Keys that stopped being checkouts meanwhile; neither sink has seen it
         self._send_tombstones(self._gone(connection) - gone)
         self._drop(connection, _OLD)
 
     def _gone(self, connection: psycopg.Connection) -> set[str]:
-        """The keys of purchases that are no checkouts now."""
+        """Return the keys of purchases that are not checkouts now."""
         return {key for (key,) in self._execute(connection, _GONE)}
 
     def _send_tombstones(self, keys: set[str]) -> None:
@@ -146,9 +151,9 @@ class RisingWave:
         )
 
     def _is_complete(self, connection: psycopg.Connection) -> bool:
-        """Whether the sink is there, and so all that its models read.
+        """Return whether the sink exists, and so everything that its models read.
 
-        dbt makes the schemas before anything else, so they say nothing.
+        The schemas alone don't tell, because dbt creates them before anything else.
         """
         rows = connection.execute(
             "select sinks.name from rw_catalog.rw_sinks as sinks"

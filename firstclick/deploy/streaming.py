@@ -12,10 +12,10 @@ from firstclick.deploy.risingwave import RisingWave
 
 
 def deploy(settings: Settings, say: Callable[[str], None]) -> None:
-    """Deploy the models beside those that are read, and put them in their place.
+    """Build a new version of the models beside the old one, and swap it in.
 
-    A first deployment makes the topics that are missing. ``say`` gets a line for each
-    step. Raises FirstClickError.
+    The first deployment also creates topics that are missing. ``say`` gets a line for
+    each step. Raises FirstClickError.
     """
     if settings.target == "embedded":
         raise SettingsError(
