@@ -1,11 +1,13 @@
-"""Deletes what is no longer kept, by a tombstone in Kafka for each expired event.
+"""Retention: deletes expired events by sending a tombstone to Kafka for each of them.
 
-Which events have expired is said by the relation expired_events, the same on every
-engine. The engine then takes back the events and all that came of them, and Kafka's
-compaction the messages. An event that is met again before its tombstone has arrived
-gets a second one, which changes nothing, so a pass may be cut off, and several may run.
-But where the engine is behind, the next pass waits for the last one's tombstones: sent
-again and again they would keep it behind. Run it as
+The relation expired_events lists the expired events, the same on every engine. After a
+tombstone, the engine removes the event and everything derived from it, and Kafka's
+compaction removes the message. If a pass finds an event again before its tombstone has
+arrived, it sends a second one, which changes nothing. So you may interrupt a pass, or
+run several at a time.
+
+If the engine is behind, the next pass waits until the tombstones of the last one have
+arrived: sending them again and again would keep the engine behind. Run this module as
 ``python -m firstclick.workers.expire``.
 """
 
@@ -32,15 +34,15 @@ from firstclick.workers.worker import main
 TOPICS = ("clicks", "purchases")
 
 EVERY_SECONDS = 60.0
-"""From the start of one pass to that of the next."""
+"""From the start of one pass to the start of the next."""
 
 BATCH = 5_000
-"""Tombstones that are on their way at once."""
+"""How many tombstones are sent before waiting until Kafka has acknowledged them."""
 
 EXPIRED = "select topic, event_id, hexadecimal_key from {schema}.expired_events"
 
 MARKS = 100
-"""Of the keys that a pass deletes the last so many stand for all."""
+"""How many keys, the last ones of each topic, represent all that a pass deleted."""
 
 LEFT = """
 select exists (
@@ -59,7 +61,7 @@ where event_key is null and kafka_time < now() - %s * interval '1 hour'
 
 @dataclass(frozen=True)
 class Expired:
-    """How many events of each topic have expired."""
+    """The number of expired events by topic."""
 
     clicks: int
     purchases: int
@@ -69,7 +71,7 @@ class Expired:
 
 
 class Pace:
-    """When the next pass is due, the keys that stand for the last one being known."""
+    """When the next pass is due, and the keys that represent the last one."""
 
     def __init__(self, every: float) -> None:
         self._every = self._patience = every
@@ -77,20 +79,21 @@ class Pace:
         self.marks: dict[str, deque[str | bytes]] = {}
 
     def begin(self) -> None:
-        """Note that a pass begins, and forget the last one."""
+        """Note that a pass begins, and forget the keys of the last one."""
         self._begun = time.monotonic()
         self.marks = {topic: deque(maxlen=MARKS) for topic in TOPICS}
 
     @property
     def until_next(self) -> float:
-        """Seconds until it is time to look again."""
+        """Seconds until the next pass may begin."""
         return max(0.0, self._begun + self._every - time.monotonic())
 
     def waits(self, are_left: bool) -> bool:
-        """Whether to let the engine catch up, the last pass's events being there yet.
+        """Return whether to let the engine catch up before the next pass.
 
-        Not for ever, as their tombstones may be lost: but each time twice as long, so
-        that all that is sent again is no more than what there is.
+        ``are_left`` says whether it still has events that the last pass deleted. The
+        wait is bounded, because their tombstones may be lost, and doubles each time:
+        for example 1, 2 and 4 minutes, so that few tombstones are sent twice.
         """
         if not are_left:
             self._patience = self._every
@@ -102,7 +105,7 @@ class Pace:
 
 
 class Expirer:
-    """A session in the database, and both topics."""
+    """A database session, and producers for both topics."""
 
     def __init__(
         self, connection: psycopg.Connection, pipeline: Pipeline, stop: Stop
@@ -117,12 +120,15 @@ class Expirer:
         self._topics = {topic: Topic(pipeline, topic, stop) for topic in TOPICS}
 
     def count(self) -> Expired:
-        """Say what a pass would delete."""
+        """Count the events that a pass would delete."""
         rows = self._connection.execute(sql.SQL(COUNTED).format(**self._names))
         return Expired(**(dict.fromkeys(TOPICS, 0) | dict(rows.fetchall())))
 
     def are_left(self, marks: Mapping[str, Iterable[str | bytes]]) -> bool:
-        """Whether any of these keys is one of an event that is yet to be deleted."""
+        """Return whether the engine still has an expired event with one of these keys.
+
+        ``marks`` has the keys by topic.
+        """
         keys = [key for of_topic in marks.values() for key in of_topic]
         if not keys:
             return False
@@ -136,11 +142,10 @@ class Expirer:
         return row == (True,)
 
     def run(self, marks: Mapping[str, deque[str | bytes]] | None = None) -> Expired:
-        """Delete all that has expired; memory is bounded whatever there is.
+        """Send a tombstone for each expired event, and return how many that were.
 
-        ``marks`` get the last keys of each topic.
-
-        Raises topic.NotDelivered, psycopg.Error, worker.Stopped.
+        The keys are streamed, so memory is bounded. They are also appended to
+        ``marks``, by topic. Raises NotDelivered, psycopg.Error and Stopped.
         """
         sent = Counter[str]()
         waiting: dict[str, list[str | bytes]] = {topic: [] for topic in TOPICS}
@@ -159,9 +164,10 @@ class Expirer:
         return Expired(**{topic: sent[topic] for topic in TOPICS})
 
     def _forget_keyless(self) -> None:
-        """Delete the messages without a key that Kafka has forgotten.
+        """Delete messages without a key that are older than Kafka's retention.
 
-        No tombstone can, and the embedded engine has them in tables.
+        A tombstone needs a key, so it can't delete them from the embedded engine's
+        tables.
         """
         with self._connection.transaction():
             self._connection.execute(
@@ -187,7 +193,7 @@ class Expirer:
 
 @contextmanager
 def expirer(pipeline: Pipeline, stop: Stop) -> Iterator[Expirer]:
-    """Connect for as long as the block runs. Raises psycopg.Error."""
+    """Connect to the database for the duration of the block. Raises psycopg.Error."""
     with connect(
         pipeline.database_url,
         target=pipeline.target,
@@ -199,7 +205,10 @@ def expirer(pipeline: Pipeline, stop: Stop) -> Iterator[Expirer]:
 
 
 def expire_once(pipeline: Pipeline, *, dry_run: bool = False) -> Expired:
-    """Delete what has expired, or only count it. Raises ServerError."""
+    """Delete the expired events, or only count them if ``dry_run`` is set.
+
+    Raises ServerError if Kafka or the database fails.
+    """
     try:
         with stoppable() as stop, expirer(pipeline, stop) as session:
             return session.count() if dry_run else session.run()
@@ -213,9 +222,9 @@ def expire_once(pipeline: Pipeline, *, dry_run: bool = False) -> Expired:
 def expire(
     pipeline: Pipeline, stop: Stop, log: logging.Logger, every: float = EVERY_SECONDS
 ) -> None:
-    """Delete what has expired, and again ``every`` so many seconds.
+    """Delete the expired events each ``every`` seconds, until a signal arrives.
 
-    Until a signal comes: raises worker.Stopped when it comes while waiting.
+    Errors are logged and retried. Raises Stopped if the signal arrives during a wait.
     """
     metrics = ExpireMetrics()
     failures = Backoff("retention", log, pipeline.metrics)

@@ -1,11 +1,13 @@
-"""Whether the topic checkouts still is the one that was published to.
+"""Checks that the topic checkouts still holds everything that was published to it.
 
-What Kafka has acknowledged leaves checkouts_changes, and nothing would publish it again
-if the topic lost it: somebody deletes the topic and creates it again, a broker loses
-its last messages in a power failure, a database is restored beside another Kafka. So
-beside the changes a table has the topic's id and how far each partition was written.
-Where the topic differs, all checkouts are published again, and a tombstone for each key
-of the topic that is no checkout any more.
+Once Kafka has acknowledged a change, the publisher deletes it from checkouts_changes.
+Nothing would publish it again if the topic lost it: if somebody deletes the topic and
+creates it again, if a broker loses its last messages in a power failure, or if somebody
+restores a database beside another Kafka. So the table checkouts_published records the
+topic's id and how far each partition was written.
+
+If the topic differs from that record, the publisher publishes all checkouts again, and
+a tombstone for each key in the topic that is no longer a checkout.
 """
 
 import time
@@ -27,13 +29,13 @@ REQUEST_SECONDS = 2.0
 """How long Kafka may take to answer a question about the topic."""
 
 FETCH_SECONDS = 10.0
-"""How long Kafka may deliver nothing of a topic that is read."""
+"""How long Kafka may go without delivering a message while the topic is read."""
 
 CONSUME_SECONDS = 0.1
-"""How long messages are collected, unless there are enough."""
+"""How long one call collects messages, unless it gets KEYS of them first."""
 
 KEYS = 10_000
-"""Keys of the topic that are looked up at once."""
+"""How many keys of the topic one query compares with the checkouts."""
 
 STORED = """
 select kafka_partition, next_offset, topic_id from {schema}.checkouts_published
@@ -70,14 +72,17 @@ on conflict (kafka_partition) do update set
 
 
 def publish_again(connection: psycopg.Connection, schema: str) -> None:
-    """Have the publisher publish all checkouts again, by the table's owner."""
+    """Make the publisher publish all checkouts again.
+
+    Connect as the owner of the table checkouts_published.
+    """
     connection.execute(sql.SQL(FORGET).format(schema=sql.Identifier(schema)))
 
 
 class Published:
-    """What was published to the topic, and whether it has it.
+    """The record of what was published, compared with the topic.
 
-    Every method raises KafkaException when Kafka is not reachable, and psycopg.Error.
+    Every method raises psycopg.Error, and KafkaException if Kafka is not reachable.
     """
 
     def __init__(
@@ -91,11 +96,14 @@ class Published:
         self._id: str | None = None
 
     def reason(self, error: KafkaException) -> str:
-        """Say why Kafka could not be asked."""
+        """Return why a request to Kafka failed."""
         return self._admin.reason(error)
 
     def is_complete(self) -> bool:
-        """Whether the topic has all that was published; True while there is none."""
+        """Return whether the topic holds everything that was published.
+
+        True while the topic does not exist.
+        """
         description = self._describe()
         if description is None:
             return True
@@ -110,9 +118,9 @@ class Published:
         )
 
     def publish_all(self) -> None:
-        """Have everything published again, and what the topic has beyond that deleted.
+        """Queue all checkouts to be published again, and tombstones for all other keys.
 
-        All in one transaction: cut off, it is done again.
+        This is one transaction, so after an interruption the next check repeats it.
         """
         description = self._describe()
         if description is None:
@@ -126,12 +134,13 @@ class Published:
             self.note(ends)
 
     def note(self, ends: Mapping[int, int]) -> None:
-        """Note the offset after the last message written to each partition."""
+        """Record the offset after the last message written to each partition."""
         if ends:
             self._execute(NOTE, self._id, list(ends), list(ends.values()))
 
     def _describe(self) -> TopicDescription | None:
-        # Else the client looks for leaders among the partitions of before
+        # Refreshes the client's metadata. A stale copy lacks new partitions, and the
+        # client couldn't find their leaders
         self._admin.client.list_topics(self._topic, REQUEST_SECONDS)
         found = describe_topics(self._admin.client, [self._topic], REQUEST_SECONDS)
         return found.get(self._topic)
@@ -154,16 +163,21 @@ class Published:
     def _keys(
         self, description: TopicDescription, ends: Mapping[int, int]
     ) -> Iterator[list[str]]:
-        """The keys that the topic has a checkout for, or had."""
+        """Yield the keys of all messages in the topic that aren't tombstones."""
         begins = self._offsets(description, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         left = {number for number, end in ends.items() if begins[number] < end}
         if not left:
             return
         config = self._cluster.client() | {
+            # Errors are raised; librdkafka would print them to stderr as well
             "log_level": 0,
+            # librdkafka requires a group id. The consumer never joins the group
             "group.id": "firstclick-publisher",
+            # The topic is read from its beginning each time
             "enable.auto.commit": False,
+            # Tells that a partition is read to its end
             "enable.partition.eof": True,
+            # Fail rather than skip messages that Kafka deletes meanwhile
             "auto.offset.reset": "error",
         }
         keys: set[str] = set()

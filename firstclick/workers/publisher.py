@@ -1,8 +1,9 @@
-"""Publishes every change of the relation checkouts to the topic checkouts.
+"""The publisher: sends every change of the relation checkouts to the topic checkouts.
 
-At least once, in order per key: what has changed is a row of checkouts_changes until
-Kafka has acknowledged the checkout's newest state, or a tombstone where it is gone.
-Run it as ``python -m firstclick.workers.publisher``.
+Delivery is at least once, and in order per key. Each change is a row of
+checkouts_changes until Kafka has acknowledged the checkout's current state, or a
+tombstone if the checkout was deleted. Run it as
+``python -m firstclick.workers.publisher``.
 """
 
 import logging
@@ -23,23 +24,26 @@ from firstclick.workers.topic import NotDelivered, Topic
 from firstclick.workers.worker import exclusive_session, main
 
 MOST_CHANGES = 2_000
-"""Published in one round."""
+"""The largest number of changes published in one round."""
 
 LOOK_SECONDS = 0.05
-"""How long to wait before looking for changes again, when there were none. A
-notification would come at once, but whoever may log in can fill PostgreSQL's queue of
-notifications, and then every transaction that sends one fails."""
+"""Interval at which to look for changes while there are none.
+
+LISTEN and NOTIFY would be faster, but anyone who may log in can fill PostgreSQL's
+notification queue, and then every transaction that sends a notification fails."""
 
 WAIT_SECONDS = 1.0
-"""Before a round, where no look found a change."""
+"""After this long without a change, begin a round anyway, to check Kafka and the
+topic."""
 
 ROUND_SECONDS = 0.05
-"""From one round's start to the next, unless there is a full round's work."""
+"""From the start of one round to the start of the next, unless a round was full."""
 
 CHECK_SECONDS = 2.0
-"""From one look whether the topic is still the same to the next."""
+"""Interval at which to check that the topic still holds what was published."""
 
 SUMMARY_SECONDS = 60.0
+"""Interval of the summary in the log."""
 
 CHANGES = """
 select changes.change_id, changes.purchase_id as changed_id, current.*
@@ -71,10 +75,10 @@ DELETE = "delete from {schema}.checkouts_changes where change_id = any(%b)"
 
 
 def publish(pipeline: Pipeline, stop: Stop, log: logging.Logger) -> None:
-    """Publish changes until a signal comes.
+    """Publish changes until a signal arrives.
 
-    Raises DeploymentError when the relations are missing at the start, Stopped when a
-    signal comes while waiting.
+    Errors of Kafka and PostgreSQL are logged and retried. Raises DeploymentError if the
+    relations are missing at the start, and Stopped if a signal arrives during a wait.
     """
     metrics = PublisherMetrics()
     with left(metrics.registry, pipeline.metrics, "publisher"):
@@ -95,7 +99,8 @@ def _keep_publishing(
             with exclusive_session(
                 pipeline, "publisher", relations, stop, log
             ) as connection:
-                # A deletion that a crash undoes is published again, no more.
+                # If a crash undoes the deletion of a published change, the change is
+                # published once more, which does no harm
                 connection.execute("set synchronous_commit to off")
                 postgres.succeeded()
                 began = True
@@ -103,8 +108,8 @@ def _keep_publishing(
         except psycopg.Error as error:
             stop.wait(postgres.failed(error))
         except DeploymentError as error:
-            # Relations that were there are being made again: `rebuild: true` takes
-            # them away for some seconds
+            # A deployment with `rebuild: true` drops the relations for some seconds
+            # before it creates them again
             if not began:
                 raise
             stop.wait(postgres.failed(error))
@@ -176,7 +181,7 @@ def _publish_all(
 
 
 class Outbox:
-    """The changes that are yet to be published."""
+    """The table checkouts_changes: the changes still to be published."""
 
     def __init__(self, connection: psycopg.Connection, schema: str) -> None:
         self._connection = connection
@@ -187,15 +192,16 @@ class Outbox:
         self._encode = msgspec.json.Encoder().encode
 
     def has_changes(self) -> bool:
-        """Whether anything is yet to be published."""
+        """Return whether any change is still to be published."""
         found = self._connection.execute(self._look, prepare=True).fetchone()
         return found == (True,)
 
     def read(self) -> tuple[list[int], dict[str, bytes | None]]:
-        """Return the oldest changes' ids and what to publish for them.
+        """Return the ids of the oldest changes, and the messages to publish for them.
 
-        That is the JSON of each changed checkout by its purchase_id, None where it is
-        gone, in the order of their last changes, all as of one snapshot.
+        The messages map each changed purchase_id to the checkout as JSON, or to None if
+        it was deleted. They are in the order of the last change of each checkout, and
+        all from one snapshot.
         """
         cursor = self._connection.cursor(binary=True)
         cursor.execute(self._changes, [MOST_CHANGES], prepare=False)
@@ -213,7 +219,7 @@ class Outbox:
         return changes, messages
 
     def delete(self, changes: list[int]) -> None:
-        """Forget these changes: they are published."""
+        """Delete changes that Kafka has acknowledged."""
         self._connection.cursor(binary=True).execute(self._delete, [changes])
 
 

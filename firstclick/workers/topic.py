@@ -1,4 +1,4 @@
-"""Writing to the pipeline's topics, with nothing lost in silence."""
+"""A producer for the pipeline's topics that reports every message it could not send."""
 
 from collections.abc import Iterable
 
@@ -21,10 +21,11 @@ REMEDIES = {
 
 
 class NotDelivered(Exception):
-    """Kafka did not acknowledge a message; ``is_spent`` if the producer will not do.
+    """Kafka did not acknowledge a message.
 
-    One that waits for a time of day stands still for as long as the clock was set back
-    (librdkafka's timed waits are by the clock), so after a timeout another one begins.
+    If ``is_spent`` is true, make another producer: this one had a fatal error or a
+    timeout. A timeout can mean that somebody set the clock back. librdkafka's timed
+    waits use the time of day, so the producer would stand still for that long.
     """
 
     def __init__(self, topic: str, error: KafkaError, reason: str) -> None:
@@ -46,16 +47,20 @@ class Topic:
         self._producer = pipeline.kafka.producer(
             {
                 "client.id": "firstclick",
-                # A round is complete when it is handed over: nothing more will come
+                # Default: 5. `send` gets all messages of a round at once, so there is
+                # no use in waiting for more
                 "linger.ms": 1,
-                # Above the topics' own limit, so that Kafka's answer names the topic's
+                # Default: 1 MB. Above the topics' own limit, so that Kafka is the one
+                # that refuses a message, with an error that REMEDIES has a remedy for
                 "message.max.bytes": 16_000_000,
+                # Default: 5 min
                 "message.timeout.ms": int(1000 * DELIVERY_SECONDS),
-                # How long a topic may be unknown before a message to it fails: 30 s by
-                # default, longer than a message may take
+                # How long a topic may be unknown before a message to it fails. The
+                # default, 30 s, is longer than DELIVERY_SECONDS, so a missing topic
+                # would look like a timeout
                 "topic.metadata.propagation.max.ms": 5_000,
                 "reconnect.backoff.ms": 100,
-                # 10 s by default; Kafka restarts faster
+                # Default: 10 s. Kafka restarts faster than that
                 "reconnect.backoff.max.ms": 5_000,
                 "error_cb": self._complain,
             }
@@ -76,9 +81,9 @@ class Topic:
             self.ends[partition] = offset + 1
 
     def send(self, messages: Iterable[tuple[str | bytes | None, bytes | None]]) -> None:
-        """Produce messages, key and value; returns when Kafka has acknowledged all.
+        """Produce messages (key and value) and wait until Kafka has acknowledged all.
 
-        Raises NotDelivered, worker.Stopped when a signal comes while waiting.
+        Raises NotDelivered if it doesn't, and Stopped if a signal arrives meanwhile.
         """
         self._failure = None
         try:

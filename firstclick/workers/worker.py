@@ -1,4 +1,4 @@
-"""What the workers share: their process, and a session that only one of them has."""
+"""The workers' common parts: their main function, and an exclusive session."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -22,22 +22,27 @@ def exclusive_session(
 ) -> Iterator[psycopg.Connection]:
     """Connect to PostgreSQL as the only worker of this role for the schema.
 
-    Another one waits here, without a transaction, for as long as the session of the
-    first lives. The connection is in autocommit mode. ``relations`` are what the
-    worker needs besides the lock.
+    If another worker of the role runs, wait until its session ends, without holding a
+    transaction open. The connection is in autocommit mode. ``relations`` names the
+    relations and functions that the worker needs, for example
+    ``firstclick.kafka_offsets``.
 
-    Raises DeploymentError when one of the relations or functions is missing, Stopped
-    when a signal comes while waiting, psycopg.Error.
+    Raises psycopg.Error, DeploymentError if one of the relations is missing, and
+    Stopped if a signal arrives during the wait.
     """
     with connect(
         pipeline.database_url,
         autocommit=True,
         application_name=f"firstclick {role}",
         connect_timeout=5,
+        # If the server's machine disappears, notice after 10 + 3 * 5 s. Linux's own
+        # defaults take two hours
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,
     ) as connection:
+        # If this process dies during a long statement, PostgreSQL ends the session
+        # within a second, and the next worker gets the lock
         connection.execute("set client_connection_check_interval to '1s'")
         lock = f"{pipeline.schema_name}_maintenance.try_singleton_lock"
         for name in (*relations, lock):
@@ -80,10 +85,10 @@ def _wait_for_turn(
 
 
 def main(name: str, work: Callable[[Pipeline, Stop, logging.Logger], None]) -> int:
-    """Run a worker until SIGTERM or SIGINT; returns the exit status.
+    """Run a worker until SIGTERM or SIGINT, and return the exit status.
 
-    It gets its pipeline from the environment. The log goes to stderr, a FirstClickError
-    as its last line.
+    The environment says which pipeline it works for. The log goes to stderr, and ends
+    with the message of the FirstClickError if there is one.
     """
     log = configure(name)
     forget_libpq()
