@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from firstclick.cli.commands import app
 from firstclick.core.pipeline import Pipeline, find
 
+COMMANDS = typer.main.get_group(app).commands.values()
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
 
 
@@ -82,11 +87,34 @@ def test_a_mistake_is_told_in_one_line(
     _assert_one_line(_run(tmp_path / "home", *arguments, **variables), *words)
 
 
-def test_the_help_fits_80_columns(tmp_path: Path) -> None:
-    for arguments in ([], ["up"], ["generate"], ["status"]):
-        shown = _run(tmp_path, *arguments, "--help", COLUMNS="80")
-        assert shown.returncode == 0
-        assert max(map(len, shown.stdout.splitlines())) <= 80
+def test_the_help_fits_a_screen_and_groups_the_commands(tmp_path: Path) -> None:
+    shown = _run(tmp_path, "--help", COLUMNS="80")
+    assert shown.returncode == 0
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert 24 <= len(lines) <= 40
+    groups = re.findall(r"^╭─ (\w+) ", shown.stdout, re.MULTILINE)
+    assert groups == ["Options", "Run", "Look", "Operate", "Develop"]
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_the_help_of_a_command_has_an_example(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"})
+    assert shown.exit_code == 0
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    example = re.search(r"Example: `(.+)`", shown.stdout)
+    assert example is not None and f"firstclick {command}" in example[1]
+
+
+def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
+    assert _run(tmp_path, "--version").stdout == f"firstclick {version('firstclick')}\n"
+
+
+def test_an_old_option_still_works_and_names_the_new_one(tmp_path: Path) -> None:
+    result = _run(tmp_path / "home", "generate", "--mess", "0")
+    warning, error = result.stderr.splitlines()
+    assert "--mess is now --anomaly-rate" in warning
+    assert "nothing runs in" in error
 
 
 def test_env_is_what_a_shell_can_eval(stack: Pipeline) -> None:
