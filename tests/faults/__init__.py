@@ -1,1 +1,1 @@
-"""A pipeline under load, what is done to it, and whether it holds all of it after."""
+"""Faults inflicted on a pipeline under load, which must lose and duplicate nothing."""

@@ -1,4 +1,4 @@
-"""The command line of the faults."""
+"""The command line of ``scripts/faults``."""
 
 import random
 import signal

@@ -1,6 +1,6 @@
-/* A clock that steps, for the programs that preload this library: the time of day is
-   off by the seconds that a file says. Clocks that only count on are left alone, as
-   they are when a machine's clock is set. */
+/* A clock that steps. In a program that preloads this library, the time of day is off
+   by the number of seconds in a file. Monotonic clocks stay right, as they do when you
+   set a machine's clock. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -69,8 +69,9 @@ time_t time(time_t *now)
     return precise.tv_sec;
 }
 
-/* Whoever waits for a time of day wakes when the clock says so, stepped meanwhile or not.
-   The kernel counts by the machine's clock, so the wait is in short ones. */
+/* A thread that waits for a time of day wakes when this clock shows it, even if the
+   clock steps during the wait. The kernel measures waits by the machine's clock, so
+   these functions wait in short slices and look at the offset again after each. */
 
 typedef int wait_function(void *condition, void *mutex, const struct timespec *deadline);
 
@@ -84,7 +85,7 @@ static struct timespec later(struct timespec time, int64_t nanoseconds)
 
 static wait_function *next_function(const char *name)
 {
-    /* The present pthread_cond_timedwait; x86-64 has an older one besides */
+    /* On x86-64, glibc also has an older, incompatible pthread_cond_timedwait */
     void *found = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
     return found ? found : dlsym(RTLD_NEXT, name);
 }
@@ -96,7 +97,7 @@ static int wait_for(
     void *mutex,
     const struct timespec *deadline)
 {
-    /* Not by the time of day but by the time since the machine began */
+    /* A deadline this small counts from the boot of the machine: a monotonic clock */
     if (deadline->tv_sec < LEAST_TIME_OF_DAY || !seconds_off)
         return wait(condition, mutex, deadline);
     for (;;) {

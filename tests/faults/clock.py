@@ -1,4 +1,4 @@
-"""A clock that steps, for the processes of a stack alone: the machine's stays right."""
+"""A clock that steps for a stack's processes only; the machine's clock stays right."""
 
 import contextlib
 import shutil
@@ -14,30 +14,30 @@ _LONGEST_BUILD = 60.0
 
 
 class NoClockError(Exception):
-    """Why there can't be a clock that steps, in a few words."""
+    """The machine can't provide a clock that steps; the message says why."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time of day of all processes that preload its library."""
+    """The time of day of all processes that preload ``library``."""
 
     library: Path
     _offset: Path
 
     def step(self, seconds: int) -> None:
-        """Have it be wrong by so many seconds from now on."""
+        """Set the clock wrong by ``seconds`` from now on."""
         with self._offset.open("r+b") as file:
             file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
 
 @contextlib.contextmanager
 def clock() -> Iterator[Clock]:
-    """A clock for as long as the block runs, right at first. Raises NoClockError."""
+    """Provide a clock while the block runs, right at first. Raises NoClockError."""
     compiler = shutil.which("cc")
     if not sys.platform.startswith("linux") or compiler is None:
         raise NoClockError("it takes Linux and a C compiler (cc)")
     with tempfile.TemporaryDirectory(prefix="firstclick-clock-") as directory:
-        # The servers of root run as another user
+        # As root, the servers run as another user, who must be able to read it
         place = Path(directory)
         place.chmod(0o755)
         made = Clock(place / "clock.so", place / "offset")

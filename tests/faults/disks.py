@@ -1,4 +1,4 @@
-"""File systems that can be full, one for each server's data."""
+"""File systems that a test can fill up, one for each server's data."""
 
 import contextlib
 import os
@@ -12,32 +12,32 @@ from pathlib import Path
 import psutil
 
 _SIZE = 2 * 1024**3
-"""Bytes, of memory where they are used: a long run writes about half of it."""
+"""Bytes. A tmpfs takes only the memory that files use: a long run writes half of it."""
 
 _NEEDED = 3 * 1024**3
-"""Bytes of memory that have to be free, for all disks together."""
+"""Bytes of memory that must be available, for all disks together."""
 
 _LEFT = 128 * 1024
-"""Bytes left on a disk that is filled."""
+"""Bytes that stay free on a full disk."""
 
 _ATTEMPTS = 20
 
 
 class NoDiskError(Exception):
-    """Why there can't be a disk to fill, in a few words."""
+    """The machine can't provide a disk to fill; the message says why."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A file system in memory, as large as its mount option says."""
+    """A tmpfs, whose size is a mount option."""
 
     path: Path
 
     def fill(self) -> None:
-        """Leave no room to speak of."""
+        """Shrink the disk until only ``_LEFT`` bytes are free."""
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(NoDiskError):
-                # Refused where more has been written meanwhile
+                # The mount fails if a server has written more in the meantime
                 used = shutil.disk_usage(self.path).used
                 self._mount(f"remount,size={used + _LEFT}")
                 return
@@ -52,7 +52,7 @@ class Disk:
 
 @contextlib.contextmanager
 def mounted(path: Path) -> Iterator[Disk]:
-    """A disk at a directory for as long as the block runs. Raises NoDiskError."""
+    """Mount a disk at ``path`` while the block runs. Raises NoDiskError."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         raise NoDiskError("only root can mount one, on Linux")
     if psutil.virtual_memory().available < _NEEDED:
@@ -68,7 +68,7 @@ def mounted(path: Path) -> Iterator[Disk]:
         try:
             _run("umount", str(path))
         except NoDiskError:
-            # Something is left that holds it: it goes with that
+            # A process still uses it: Linux unmounts it when that process ends
             _run("umount", "--lazy", str(path))
 
 

@@ -1,7 +1,8 @@
-"""What is done to a pipeline: each kind returns when it has been done.
+"""The kinds of faults.
 
-A fault returns the moment from which the pipeline has all it needs to recover, of
-``time.monotonic()``, and what was seen of it.
+The function of a fault inflicts it, waits until it is over, and returns ``Done``: the
+moment, by ``time.monotonic()``, from which nothing hinders the pipeline's recovery, and
+a description of what happened.
 """
 
 import os
@@ -28,13 +29,13 @@ STILL_SECONDS = 10.0
 FULL_SECONDS = 3.0
 
 BACKLOG_SECONDS = 3.0
-"""How long the connector stands still to have COPYs of thousands of rows after."""
+"""How long the connector is stopped, so that its next COPY has thousands of rows."""
 
 CHANGED_SECONDS = 5.0
 
 STEP_SECONDS = 60
 STEPPED_SECONDS = 3.0
-"""How long the clock is wrong by that."""
+"""How long the clock stays wrong by ``STEP_SECONDS``."""
 
 SETTINGS = {
     "client_encoding": "latin1",
@@ -50,7 +51,7 @@ SETTINGS = {
     "statement_timeout": "5ms",
     "idle_session_timeout": "100ms",
 }
-"""Each of which would stop a worker, or have it write something else."""
+"""Settings each of which could stop a worker or change what it writes."""
 
 SHELL = {
     "http_proxy": "http://127.0.0.1:9",
@@ -74,14 +75,14 @@ _LOG_SOMETHING = (
     "select pg_logical_emit_message(false, 'faults', repeat('x', 10000000))"
 )
 _LOGGED = 400
-"""How often at most: 4 GB, more than PostgreSQL keeps of its log (max_wal_size)."""
+"""How often to log at most: 4 GB, more than PostgreSQL's WAL keeps (max_wal_size)."""
 
 _NAMES = {"kafka": "Kafka", "postgres": "PostgreSQL"}
 
 
 @dataclass(frozen=True)
 class Done:
-    """When a fault was over, and what is to be said of it."""
+    """When a fault was over, and what to report about it."""
 
     at: float
     seen: str
@@ -89,13 +90,13 @@ class Done:
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault."""
+    """A kind of fault."""
 
     name: str
     inflict: Callable[[Site], Done]
     kills: int = 0
     needs: str = ""
-    """What a site may lack: `disks`, or the `clock`."""
+    """What the fault needs and some machines lack: `disks`, `clock` or nothing."""
 
 
 def killed(name: str) -> Fault:
@@ -192,11 +193,12 @@ def _create_checkouts_again(site: Site) -> Done:
 
 
 def _delete_records(site: Site) -> Done:
-    """While the connector stands still; it is resumed, or its successor goes on.
+    """Delete records that the connector hasn't stored while it is stopped.
 
-    It may have some of them in memory, which it stores when it is resumed. Of each
-    partition the last ones before the first that is left are lost: as many as it
-    counts, and no more than it had not stored.
+    Then the connector is either resumed or killed, and its successor goes on. A resumed
+    one may have read some of these messages before it stopped, and stores them. So in
+    each partition the lost messages are the last ones before the first remaining
+    offset: as many as the pipeline counts, and no more than were not stored.
     """
     topic = site.random.choice(EVENTS)
     counted = _lost(site, topic)
@@ -211,7 +213,7 @@ def _delete_records(site: Site) -> Done:
             number: site.random.randint(stored.get(number, 0), end)
             for number, end in site.pipeline.ends(topic).items()
         }
-        # It is remembered for as long as it is not known what of it is lost
+        # The harness reads and remembers the messages until we know which are lost
         site.pipeline.messages()
         topic_changes.delete_records(site.admin, site.named(topic), before)
         if is_killed:
@@ -245,7 +247,7 @@ def _delete_records(site: Site) -> Done:
 
 
 def _is_still(site: Site) -> bool:
-    """Whether PostgreSQL has done what the connector last asked for."""
+    """Tell whether PostgreSQL has finished the connector's last statement."""
     with site.superuser() as session:
         return not session.execute(
             "select from pg_stat_activity"
@@ -275,7 +277,7 @@ def _lost(site: Site, topic: str) -> dict[int, int]:
 
 
 def _change_settings(site: Site) -> Done:
-    """All sessions begin with other settings from now on, and the workers' anew."""
+    """Change the database's settings, and end the workers' sessions to apply them."""
     database = sql.Identifier(site.database)
     with site.superuser() as session:
         try:
@@ -315,7 +317,7 @@ def _start_from_another_shell(site: Site) -> Done:
 
 
 def _start_again(site: Site, shell: Mapping[str, str]) -> str:
-    """Start the stack from a shell with these variables: returns why that failed."""
+    """Restart the stack from a shell with these variables; return why that failed."""
     site.stop()
     before = os.environ.copy()
     os.environ.update(shell)
@@ -327,9 +329,10 @@ def _start_again(site: Site, shell: Mapping[str, str]) -> str:
 
 
 def _step_clock(site: Site) -> Done:
-    """Back, forth and right again, for the supervisor and what it runs of ours.
+    """Step the clock back, forth and right again, for the supervisor and the workers.
 
-    The servers' clocks stay right: their environment lets in no library.
+    The servers' clocks stay right: the supervisor gives the servers an environment
+    without LD_PRELOAD.
     """
     assert site.clock is not None
     library = str(site.clock.library)
@@ -365,7 +368,7 @@ def _kill_two(site: Site) -> Done:
 
 
 def _kill_again(site: Site, name: str) -> Done:
-    """The successor dies at a random moment of its start, recovery included."""
+    """Kill a process, then its successor at a random moment of its start."""
     site.kill(name)
     delay = site.random.uniform(0, 1)
     time.sleep(delay)
@@ -375,7 +378,7 @@ def _kill_again(site: Site, name: str) -> Done:
 
 
 def _kill_at_start(site: Site) -> Done:
-    """Of the whole stack; it may fail to start for that, and is started again."""
+    """Kill a process while the whole stack starts; if that fails, start it again."""
     name = site.random.choice(PROCESSES)
     delay = site.random.uniform(0, 1)
     last = site.process(name)
@@ -388,7 +391,7 @@ def _kill_at_start(site: Site) -> Done:
         beginner.kill()
         return at
 
-    # The stack lives as long as the thread that starts it: this one
+    # The stack ends with the thread that starts it, so this thread starts it
     with ThreadPoolExecutor(1) as pool:
         killer = pool.submit(kill_beginner)
         failure = site.start()
@@ -401,7 +404,7 @@ def _stand_still(site: Site, name: str) -> Done:
     process = site.process(name)
     with ExitStack() as resumed:
         _suspend(process, resumed)
-        # PostgreSQL's sessions for example; there will be no new ones now
+        # For example PostgreSQL's sessions: a stopped parent starts no new ones
         for child in process.children(recursive=True):
             _suspend(child, resumed)
         time.sleep(STILL_SECONDS)
@@ -414,7 +417,7 @@ def _one_stands_still(site: Site) -> Done:
 
 
 def _suspend(process: psutil.Process, resumed: ExitStack) -> None:
-    """SIGSTOP, and SIGCONT when the stack is unwound; one that has ended is left."""
+    """Stop a process (SIGSTOP) until ``resumed`` closes, unless it has ended."""
     with suppress(psutil.NoSuchProcess):
         process.suspend()
         resumed.callback(_resume, process)
@@ -426,10 +429,11 @@ def _resume(process: psutil.Process) -> None:
 
 
 def _cut_copy(site: Site) -> Done:
-    """PostgreSQL ends the connector's session while it takes a COPY's rows.
+    """Terminate the connector's session in PostgreSQL in the middle of a COPY.
 
-    The proof is PostgreSQL's own: it logs the row that it was at. Where the session
-    was at something else, such as the triggers after the last row, it is tried again.
+    PostgreSQL's log proves it, because it names the row at which the COPY ended. If the
+    session was doing something else, such as firing the triggers after the last row,
+    this function tries again.
     """
     log = site.log("postgres")
     for _ in range(_ATTEMPTS):
@@ -448,14 +452,14 @@ def _cut_copy(site: Site) -> Done:
 
 
 def _end_copying_session(site: Site) -> int:
-    """End the session that copies as soon as there is one; its process's id."""
+    """Wait for a session that copies and terminate it; return its process id."""
     deadline = time.monotonic() + site.pipeline.patience
     stack = site.pipeline.stack
     with psycopg.connect(stack.database_url, autocommit=True) as watcher:
-        # Of others' sessions it would see no progress, and could end none
+        # Only a member of the role sees its sessions' progress and may terminate them
         role = sql.Identifier(role_of("connector", stack.schema_name))
         watcher.execute(sql.SQL("grant {} to current_user").format(role))
-        # Without a pause: a COPY takes milliseconds
+        # Poll without a pause: a COPY takes only milliseconds
         while time.monotonic() < deadline:
             ended = watcher.execute(
                 "select pid, pg_terminate_backend(pid) from pg_stat_progress_copy"
@@ -467,7 +471,7 @@ def _end_copying_session(site: Site) -> int:
 
 
 def _said_by(session: int, log: Path, start: int) -> str:
-    """What a session has logged, once the reason of its end is there whole."""
+    """Return what a session has logged, or nothing while the entry is incomplete."""
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()
@@ -487,9 +491,9 @@ def _fill_disk(site: Site, name: str) -> Done:
 
 
 def _fill_log_disk(site: Site) -> Done:
-    """What PostgreSQL has of its write-ahead log is filled up as well: it panics."""
+    """Fill PostgreSQL's disk and then its write-ahead log, so that it panics."""
     disk, panics = site.disks["postgres"], _awaited(site, "postgres", "PANIC:")
-    # Opened before: where the disk is full there may be no new sessions
+    # Connect first: with a full disk PostgreSQL may refuse new sessions
     with psycopg.connect(site.pipeline.stack.database_url, autocommit=True) as session:
         session.execute(_LOG_SOMETHING)
         disk.fill()
@@ -505,7 +509,7 @@ def _fill_log_disk(site: Site) -> Done:
 
 
 def _awaited(site: Site, name: str, words: str) -> Callable[[], object]:
-    """What waits until a process logs these words, from now on."""
+    """Return a function that waits until a process logs these words after this call."""
     log = site.log(name)
     start = log.stat().st_size
     return partial(

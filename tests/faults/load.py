@@ -1,4 +1,4 @@
-"""The generator at work while the pipeline is harmed."""
+"""The generator, which sends events while faults hit the pipeline."""
 
 import threading
 import time
@@ -9,20 +9,20 @@ from conformance import Harness
 from firstclick_generator import Progress, generate
 
 _PRODUCER = {
-    # As long as any fault takes: what waits meanwhile is sent when Kafka is back
+    # Milliseconds, longer than any fault: messages wait until Kafka is back
     "delivery.timeout.ms": 600_000,
     "queue.buffering.max.messages": 1_000_000,
     "reconnect.backoff.max.ms": 1_000,
-    # Partitions that a fault adds are written to soon
+    # The producer soon uses partitions that a fault adds
     "topic.metadata.refresh.interval.ms": 1_000,
 }
 
 
 class Load:
-    """The generator at work in a thread, as a context manager that stops it.
+    """The generator in a thread, as a context manager that stops it.
 
     ``rate`` is in events per second; ``before`` is the number of messages that the
-    topics hold already.
+    topics already hold.
     """
 
     def __init__(self, pipeline: Harness, rate: float, seed: int, before: int) -> None:
@@ -36,24 +36,27 @@ class Load:
 
     @property
     def sent(self) -> int:
-        """Messages handed over, as of the last report; all of them at the end."""
+        """The number of messages handed to the producer, as of the last report.
+
+        After the block, it is the number of all messages.
+        """
         return self._report[1]
 
     def due(self, at: float) -> int:
-        """How many messages there had to be at a time of ``time.monotonic()``.
+        """Return how many messages Kafka should hold at a ``time.monotonic()`` time.
 
-        By the rate, from the last report on.
+        It extrapolates from the last report by the rate.
         """
         reported, sent = self._report
         return sent + round(self._rate * (at - reported))
 
     def check(self) -> None:
-        """Raise what ended the generator, where it has ended."""
+        """Raise the generator's error if it has ended with one."""
         if self._work.done():
             self._work.result()
 
     def __enter__(self) -> Self:
-        """Returns when the first events are sent. Raises ServerError."""
+        """Start the generator and wait for its first events. Raises ServerError."""
         self._work = self._pool.submit(self._generate)
         try:
             self._pipeline.eventually(self._has_begun, "the generator's first events")
@@ -65,7 +68,7 @@ class Load:
     def __exit__(
         self, kind: object, error: BaseException | None, trace: object
     ) -> None:
-        """Raises ServerError where Kafka has not acknowledged every message."""
+        """Stop the generator. Raises ServerError if Kafka lacks a message."""
         self._end()
         if error is None:
             self._note(self._work.result())

@@ -1,4 +1,4 @@
-"""What a run came to, as a table and as JSON."""
+"""A run's results, as a table and as JSON."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from firstclick.core.errors import HomeError
 
 
 def show(tally: Tally, console: Console) -> None:
-    """Print a row a kind of fault, and their sum."""
+    """Print a row for each kind of fault, and the totals."""
     table = Table("fault", "times", "seconds to catch up", "lost", "doubled")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -37,7 +37,7 @@ def show(tally: Tally, console: Console) -> None:
 
 
 def save(tally: Tally, path: Path) -> None:
-    """Write the run as JSON, a line a kind of fault. Raises HomeError."""
+    """Write the run as JSON, a line for each kind of fault. Raises HomeError."""
     run = {
         "seed": tally.seed,
         "events_per_second": tally.rate,

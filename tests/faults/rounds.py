@@ -1,4 +1,4 @@
-"""Which faults, in which order, and what they came to."""
+"""The faults of a run, their order and their results."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from faults.load import Load
 from faults.site import PROCESSES, SERVERS, Compared, Site
 
 LONGEST_PAUSE = 2.0
-"""Seconds of quiet, at most, before a fault: its moment is random."""
+"""The longest pause before a fault, in seconds; its length is random."""
 
 RATE = 2_000.0
 """Events per second."""
@@ -43,7 +43,7 @@ SHORT: list[Fault] = [
     *(partitions_added(), checkouts_created_again(), records_deleted()),
     clock_stepped(),
 ]
-"""Each kind once."""
+"""The faults of a short run: each kind once."""
 
 LONG: dict[str, list[Fault]] = {
     "kills": 5 * [killed(name) for name in PROCESSES] + 3 * [two_killed()],
@@ -60,17 +60,17 @@ LONG: dict[str, list[Fault]] = {
     "surroundings": 2 * [settings_changed(), another_shell(), clock_stepped()],
     "full disks": [*(2 * [full_disk(name) for name in SERVERS]), full_log_disk()],
 }
-"""By the name of what is compared together."""
+"""The faults of a long run. After each group, the pipeline is compared once."""
 
 
 @dataclass
 class Row:
-    """What one kind of fault came to."""
+    """The results of one kind of fault."""
 
     fault: str
     kills: int = 0
     seconds: list[float] = field(default_factory=list)
-    """Of each time, until the pipeline had caught up."""
+    """For each time it was inflicted, the seconds until the pipeline had caught up."""
     lost: int = 0
     doubled: int = 0
     skipped: str = ""
@@ -78,15 +78,15 @@ class Row:
 
 @dataclass
 class Tally:
-    """What a run came to so far."""
+    """The results of a run so far."""
 
     seed: int
     rate: float = RATE
     rows: dict[str, Row] = field(default_factory=dict)
     sent: int = 0
-    """Messages, all of which Kafka has acknowledged."""
+    """Messages sent; Kafka has acknowledged all of them."""
     machine: dict[str, Any] = field(default_factory=machine)
-    """What the figures depend on, as it was at the beginning."""
+    """The machine and its load when the run began."""
 
     @property
     def kills(self) -> int:
@@ -106,8 +106,8 @@ def inflict(
 ) -> Compared:
     """Inflict faults on the pipeline under load, then compare it with the oracle.
 
-    They come in random order, at random moments; what is lost or doubled after them
-    counts for each of them. Raises ServerError, NoDiskError, TimeoutError.
+    They come in random order at random moments. Messages that are lost or duplicated
+    count for each of the faults. Raises ServerError, NoDiskError, TimeoutError.
     """
     rows = {
         fault.name: tally.rows.setdefault(fault.name, Row(fault.name))

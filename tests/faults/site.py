@@ -1,4 +1,4 @@
-"""A pipeline of the faults' own, its processes, and how fast it recovers."""
+"""The pipeline that faults are inflicted on, its processes and its recovery."""
 
 import shutil
 import tempfile
@@ -29,12 +29,12 @@ SERVERS = ("kafka", "postgres")
 PROCESSES = ("connector", "publisher", *SERVERS)
 
 PATIENCE = 120.0
-"""Seconds for a condition to come true: the supervisor alone may wait 30."""
+"""Seconds to wait for a condition; the supervisor's own waits may last 30 of them."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a settled pipeline lacked, and what it had too much."""
+    """The messages and rows that a settled pipeline lacked or had too many of."""
 
     lost: int
     doubled: int
@@ -42,7 +42,7 @@ class Compared:
 
 
 class Site:
-    """The pipeline as faults and their report see it; made by ``site``."""
+    """The pipeline as faults and their report see it; ``site`` makes it."""
 
     def __init__(
         self,
@@ -58,10 +58,11 @@ class Site:
         self.disks = disks
         self.clock = clock
         self.lacking = lacking
-        """Why there are no disks to fill, or no clock that steps: by `disks`, `clock`.
-        Empty where there are."""
+        """Why the machine has no disks to fill or no clock that steps.
+
+        Maps `disks` and `clock` to the reason; empty if it has both."""
         self.deleted_unread = 0
-        """Messages that a fault had Kafka delete before they were read."""
+        """Messages that Kafka deleted, because of a fault, before anybody read them."""
         self.admin = AdminClient({**pipeline.stack.kafka.client(), "log_level": 0})
         self._home = Home(settings.home)
         self._settings = settings
@@ -72,7 +73,7 @@ class Site:
         return str(conninfo_to_dict(self.pipeline.stack.database_url)["dbname"])
 
     def superuser(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        """A session that no setting of the pipeline's database touches."""
+        """Open a session that the settings of the pipeline's database don't affect."""
         return psycopg.connect(
             self.pipeline.stack.database_url,
             user="postgres",
@@ -82,24 +83,24 @@ class Site:
         )
 
     def find(self, name: str) -> psutil.Process | None:
-        """The process of this name, by its supervisor's word."""
+        """Return the running process of this name, as the supervisor recorded it."""
         state = self._home.state
         assert state is not None
         child = state.children.get(name)
         return child.process.find() if child and child.running else None
 
     def is_healthy(self) -> bool:
-        """Whether `firstclick status` says so, by the machine's own clock."""
+        """Tell whether `firstclick status` reports health, by the machine's clock."""
         return status(self._settings).healthy
 
     def process(self, name: str) -> psutil.Process:
-        """The process of this name; waits until there is one."""
+        """Wait until a process of this name runs, and return it."""
         found = self.pipeline.eventually(lambda: self.find(name), f"{name} runs")
         assert found is not None
         return found
 
     def successor(self, name: str, last: psutil.Process) -> psutil.Process:
-        """The process that took the place of this one; waits until there is one."""
+        """Wait until another process has replaced ``last``, and return it."""
 
         def found() -> psutil.Process | None:
             process = self.find(name)
@@ -110,7 +111,7 @@ class Site:
         return process
 
     def kill(self, *names: str) -> None:
-        """SIGKILL these at once, and wait until each has a successor."""
+        """Kill these processes at once (SIGKILL), and wait for their successors."""
         last = {name: self.process(name) for name in names}
         for process in last.values():
             process.kill()
@@ -118,7 +119,7 @@ class Site:
             self.successor(name, process)
 
     def start(self) -> str:
-        """Start the stack, once more where that fails: returns why it did."""
+        """Start the stack, with one retry; return why the first attempt failed."""
         try:
             stacks.start(self._settings, detach=False)
         except FirstClickError as error:
@@ -130,17 +131,17 @@ class Site:
         stacks.down(self._home.path)
 
     def named(self, topic: str) -> str:
-        """A topic's name in Kafka."""
+        """Return a topic's name in Kafka."""
         return self.pipeline.stack.topic_prefix + topic
 
     def log(self, name: str) -> Path:
         return self._home.logs / f"{name}.log"
 
     def seconds_to_catch_up(self, load: Load, since: float) -> float:
-        """Wait until all that was due then is stored and published.
+        """Wait until all messages that were due at ``since`` are stored and published.
 
-        ``since`` is of ``time.monotonic()``, and so are the seconds counted. Raises
-        TimeoutError, ServerError where the load has ended.
+        ``since`` is a time of ``time.monotonic()``. Returns the seconds from then until
+        now. Raises TimeoutError, or ServerError if the load has ended.
         """
         due = load.due(since)
 
@@ -166,11 +167,12 @@ class Site:
         return time.monotonic() - since
 
     def compared(self, sent: int) -> Compared:
-        """Settle, and compare all with the oracle.
+        """Wait until the pipeline has settled, and compare it with the oracle.
 
-        ``sent`` is the number of messages that Kafka has acknowledged: what it does
-        not hold is lost, and what it holds besides is doubled, as are rows. What was
-        deleted unread is neither, as long as just that is counted.
+        ``sent`` is the number of messages that Kafka has acknowledged. Messages that
+        Kafka lacks count as lost, additional ones as duplicated; rows likewise.
+        Messages that were deleted unread are neither, if the pipeline has counted
+        exactly those as lost.
         """
         self.pipeline.settle()
         differences = self.pipeline.differences()
@@ -198,9 +200,9 @@ class Site:
 
 @contextmanager
 def site(random: Random) -> Iterator[Site]:
-    """A fresh stack in a temporary home, for as long as the block runs.
+    """Run a fresh stack in a temporary home while the block runs.
 
-    Addresses in the environment are not used. Raises FirstClickError.
+    It ignores server addresses in the environment. Raises FirstClickError.
     """
     with ExitStack() as exits:
         home = Path(tempfile.mkdtemp(prefix="firstclick-faults-"))

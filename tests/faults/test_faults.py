@@ -1,6 +1,6 @@
-"""Faults of each kind, on a pipeline under load: nothing is lost or doubled.
+"""A pipeline under load loses and duplicates nothing, whatever the kind of fault.
 
-``scripts/faults`` inflicts more of them, and prints what they came to.
+``scripts/faults`` inflicts more faults and prints their results.
 """
 
 import os
@@ -14,13 +14,13 @@ from faults.report import show
 from faults.rounds import SHORT, SHORT_RATE, Tally, inflict
 from faults.site import Site, site
 
-# A dozen faults, each of which may take half a minute on a busy machine
+# Seconds: a dozen faults, each of which may take half a minute on a busy machine
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
-    """What the tests of the module come to, printed at their end."""
+    """The results of the module's tests, printed at their end."""
     seed = os.environ.get("FIRSTCLICK_TEST_SEED", 0)
     tally = Tally(int(seed) or Random().randrange(1, 1 << 32), SHORT_RATE)
     yield tally

@@ -1,1 +1,1 @@
-"""Whether the tests bite: small wrong edits, each of which some test has to catch."""
+"""Mutation tests: small wrong edits, each of which some test must catch."""

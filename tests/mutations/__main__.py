@@ -1,4 +1,4 @@
-"""Makes each wrong edit in a copy of the project and runs the tests on it."""
+"""The command that makes each wrong edit in a copy and runs the tests on it."""
 
 import os
 import re
@@ -37,7 +37,7 @@ SUITES = {
     "publisher": [*PYTEST, "tests/integration/test_publisher.py"],
     "roles": [*PYTEST, "tests/integration/test_worker_roles.py"],
 }
-"""The modules that are run, with their arguments."""
+"""The test suites, each as a Python module to run and its arguments."""
 
 FAILURE = re.compile(
     r"^FAILED (?:\S+::)?(\S+)"  # pytest
@@ -47,19 +47,19 @@ FAILURE = re.compile(
 )
 
 PATIENCE = 600
-"""Seconds for a suite: one that hangs has caught the edit."""
+"""Seconds for a suite; one that hangs because of an edit has caught it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a suite made of the project: whether it failed, and at what."""
+    """The outcome of a suite: whether it failed, and which tests did."""
 
     failed: bool
     at: list[str]
 
 
 def judge(suite: str, copy: Path, servers: Pipeline, schema: str) -> Verdict:
-    """Run a suite on the copy of the project, with a schema of its own."""
+    """Run a suite on the copy of the project, in a schema of its own."""
     environment = {
         **os.environ,
         **postgres_environment(servers.database_url),
@@ -90,9 +90,9 @@ def judge(suite: str, copy: Path, servers: Pipeline, schema: str) -> Verdict:
 
 @contextmanager
 def copied() -> Iterator[Path]:
-    """Copy the project's files, as they are now, into a folder of their own."""
+    """Copy the project's files, as they are now, into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="firstclick-mutations-") as folder:
-        # As root, a server that a test starts has to get there as well
+        # As root, servers that a test starts run as another user, who must get there
         os.chmod(folder, 0o755)
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -111,7 +111,7 @@ def copied() -> Iterator[Path]:
 
 @contextmanager
 def servers() -> Iterator[Pipeline]:
-    """Start Kafka and PostgreSQL in a home of their own."""
+    """Start Kafka and PostgreSQL in a temporary home."""
     home = Path(tempfile.mkdtemp(prefix="firstclick-mutations-home-"))
     try:
         settings = Settings.load().model_copy(update={"home": home})
@@ -122,7 +122,7 @@ def servers() -> Iterator[Pipeline]:
 
 
 def chosen(words: list[str]) -> list[Edit]:
-    """Return the edits that any of the words is part of, all if there are none."""
+    """Return the edits whose name contains one of the words, or all without words."""
     return [
         edit
         for edit in EDITS

@@ -1,4 +1,4 @@
-"""The wrong edits, and the suites that each of them is shown to."""
+"""The wrong edits, and the suites that run on each of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ ROLES = ("roles",)
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is wrong, and the text that is put in another's place to make it so."""
+    """A wrong edit: its name, and the text to replace with another."""
 
     wrong: str
     file: str
@@ -35,9 +35,9 @@ class Edit:
     suites: tuple[str, ...]
 
     def apply(self, project: Path) -> str:
-        """Make the edit in a copy of the project; returns the file's text before.
+        """Make the edit in a copy of the project; return the file's previous text.
 
-        Raises LookupError where the text to replace is not there exactly once.
+        Raises LookupError unless the file contains the text to replace exactly once.
         """
         path = project / self.file
         text = path.read_text()
