@@ -1,4 +1,4 @@
-"""A shop's pipeline to ask, and its empty twin to put into any state."""
+"""A shop's pipeline to query, and an empty twin to put into any state."""
 
 import json
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ def dashboards() -> dict[str, Dashboard]:
 
 @pytest.fixture(scope="session")
 def files() -> dict[str, dict[str, Any]]:
-    """The dashboards' JSON by uid, as it is."""
+    """Return the dashboards' JSON by uid, unchanged."""
     found = [json.loads(path.read_text()) for path in sorted(DIRECTORY.glob("*.json"))]
     return {dashboard["uid"]: dashboard for dashboard in found}
 
 
 @pytest.fixture(scope="session")
 def shop(stack: Pipeline) -> Pipeline:
-    """The session's stack, after some hours of a small shop."""
+    """Return the session's stack, after three hours of a small shop."""
     generate(
         stack.bootstrap_servers,
         rate=2,
@@ -45,7 +45,7 @@ def shop(stack: Pipeline) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def reader(shop: Pipeline) -> Iterator[psycopg.Connection]:
-    """As the role that Grafana is."""
+    """Connect as the role that Grafana uses."""
     with psycopg.connect(shop.reader_url, autocommit=True) as connection:
         yield connection
 
@@ -62,6 +62,6 @@ def twins(stack: Pipeline) -> Iterator[Twin]:
 
 @pytest.fixture
 def twin(twins: Twin) -> Twin:
-    """Relations as the pipeline's without a row in them, which nothing maintains."""
+    """Return the pipeline's relations without rows, which nothing maintains."""
     twins.empty()
     return twins

@@ -1,4 +1,4 @@
-"""Answers as Grafana's PostgreSQL data source makes frames of them."""
+"""Query results in the form of data frames that Grafana's PostgreSQL source makes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _KINDS: dict[str, Kind] = {
 @dataclass(frozen=True)
 class Frame:
     kinds: dict[str, Kind]
-    """Of each column, in their order."""
+    """The kind of each column, by name and in order."""
     rows: list[tuple[Any, ...]]
 
     def of_kind(self, kind: Kind) -> list[str]:
@@ -36,7 +36,7 @@ class Frame:
 
 
 def ask(connection: psycopg.Connection, sql: str) -> Frame:
-    """The frame of one statement; a second one in the text is an error."""
+    """Return the frame of one statement; a second one in the text is an error."""
     cursor = connection.execute(sql.encode(), prepare=True)
     assert cursor.description is not None
     kinds = {
@@ -53,7 +53,7 @@ def ask_panel(
     panel: Panel,
     values: Mapping[str, str],
 ) -> Frame:
-    """A panel's frame, over the span or else the dashboard's own time range."""
+    """Return a panel's frame over the span, or else the dashboard's time range."""
     span = values.get("span", dashboard.time.from_)
     times = TimeRange.last(span, datetime.now(UTC))
     sql = statement(dashboard, panel.target.raw_sql, values, times)

@@ -1,4 +1,4 @@
-"""The dashboards' JSON: Grafana's schema, and what a reader needs of each panel."""
+"""The dashboards' JSON follows Grafana's schema, and each panel is readable."""
 
 import copy
 import enum
@@ -28,16 +28,16 @@ from firstclick.dashboard.definition import (
 from firstclick.dashboard.definition.model import Custom
 
 ROW_PIXELS = 38
-"""A unit of Grafana's grid, its gap included."""
+"""The height of a unit of Grafana's grid, with its gap."""
 
 LAPTOP_PIXELS = 900 - 100
-"""What a laptop's 900 leave below Grafana's own bars."""
+"""The height that Grafana's own bars leave on a laptop's screen of 900 pixels."""
 
 SURFACES = {"light": "#FFFFFF", "dark": "#181B1F"}
-"""Behind a panel."""
+"""The colour behind a panel, by theme."""
 
 READABLE_GRAPHIC = 3.0
-"""WCAG 2.2, 1.4.11: the least contrast of what has to be seen in a chart."""
+"""The least contrast of the graphics in a chart, by WCAG 2.2, 1.4.11."""
 
 MISSING_SOMEWHERE = {
     "a typed literal": r"\b(timestamptz|timestamp|date|numeric)\s+'",
@@ -50,7 +50,7 @@ MISSING_SOMEWHERE = {
     "a set-returning function": r"\bgenerate_series\b",
     "a position in order by or group by": r"\bby\s+\d",
 }
-"""What PostgreSQL has and Materialize or RisingWave lacks, or understands otherwise."""
+"""Features of PostgreSQL that Materialize or RisingWave lacks or treats differently."""
 
 plugins.register_default_plugins()
 
@@ -68,7 +68,10 @@ def round_trip(data: dict[str, Any]) -> Any:
 
 
 def lost(before: Any, after: Any, at: str = "$") -> Iterator[str]:
-    """What Grafana's own models did not keep; that they add defaults is as it is."""
+    """Yield the places that Grafana's own models drop or change.
+
+    They may add defaults.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         for key, value in before.items():
             if key not in after:
@@ -84,7 +87,7 @@ def lost(before: Any, after: Any, at: str = "$") -> Iterator[str]:
 
 
 def unheard_of(model: Any, at: str = "$") -> Iterator[str]:
-    """Values that are none of those that Grafana's enumerations list."""
+    """Yield the values that Grafana's enumerations don't list."""
     if isinstance(model, list):
         for index, value in enumerate(model):
             yield from unheard_of(value, f"{at}[{index}]")
@@ -102,7 +105,10 @@ def unheard_of(model: Any, at: str = "$") -> Iterator[str]:
 
 
 def overrides_as_defaults(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The same dashboard, with each overriding property in the place of a default."""
+    """Yield the dashboard once for each override, with its properties as defaults.
+
+    Grafana's models check the values of defaults, but not those of overrides.
+    """
     for index, panel in enumerate(data["panels"]):
         for override in panel["fieldConfig"]["overrides"]:
             changed = copy.deepcopy(data)
@@ -144,7 +150,10 @@ def test_there_are_two_with_fixed_uids(dashboards: dict[str, Dashboard]) -> None
 
 
 def edited(path: Path, **places: Any) -> Path:
-    """Save the insights with values put at places as panels__0__type."""
+    """Save the insights dashboard with some values replaced.
+
+    For example, ``panels__0__type="stat"`` sets the type of the first panel.
+    """
     data = json.loads((DIRECTORY / "insights.json").read_text())
     for place, value in places.items():
         into: Any = data
@@ -266,7 +275,7 @@ def test_which_source_earns_is_seen_without_scrolling(
 
 
 def colours(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every colour in the JSON, with what it is of where that is a name."""
+    """Yield every colour in the JSON, with the name of what it colours, if any."""
     if isinstance(value, list):
         for item in value:
             yield from colours(item, name)

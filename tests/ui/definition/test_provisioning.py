@@ -1,4 +1,4 @@
-"""What Grafana is started with, and what its alert rules make of a shop's state."""
+"""Grafana's provisioning files, and its alert rules on shops in various states."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def test_the_data_source_is_the_one_of_the_panels() -> None:
     [source] = read("datasources")["datasources"]
     assert source["uid"] == DATA_SOURCE
     assert source["type"] == "grafana-postgresql-datasource"
-    # In braces Grafana expands what is in the variable, too
+    # With braces, Grafana would also expand a $ inside the password
     assert source["secureJsonData"] == {"password": "$PGPASSWORD"}
     assert source["url"] == "$PGHOST:$PGPORT"
     assert not source["editable"]
@@ -88,7 +88,7 @@ def test_the_dashboards_are_found_beside_the_provisioning() -> None:
 
 
 def anchors(markdown: str) -> set[str]:
-    """What GitHub makes of the headings."""
+    """Return the anchors that GitHub gives to the headings."""
     headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
 
@@ -126,7 +126,7 @@ def test_a_rules_query_is_compared_with_a_number(rule: dict[str, Any]) -> None:
     assert threshold["model"]["expression"] == "A" and rule["condition"] == "B"
     assert threshold["model"]["type"] == "threshold"
     statement = query["model"]["rawSql"]
-    # Neither variables nor macros of a dashboard exist here
+    # Alert rules have neither the variables nor the macros of a dashboard
     assert "$" not in statement and ";" not in statement
     for what, pattern in MISSING_SOMEWHERE.items():
         assert not re.search(pattern, statement, re.IGNORECASE), what
@@ -135,7 +135,7 @@ def test_a_rules_query_is_compared_with_a_number(rule: dict[str, Any]) -> None:
 def values(
     rule: dict[str, Any], connection: psycopg.Connection, schema: str
 ) -> dict[str, float]:
-    """A rule's numbers by topic: one a row, and text is its label."""
+    """Return a rule's numbers by topic: each row has one number, text is its label."""
     statement = rule["data"][0]["model"]["rawSql"]
     frame = ask(connection, statement.replace("firstclick.", f"{schema}."))
     [number] = frame.of_kind("number")
@@ -161,7 +161,7 @@ def test_a_shop_at_work_fires_no_alert(
 ) -> None:
     found = values(rule, reader, shop.schema_name)
     if rule["uid"] == "firstclick-rejections":
-        # Where all events are sent at once, all of them may be judged as one burst
+        # The shop sends all its events at once, which the rule may take for a burst
         assert set(found) <= {"clicks", "purchases"}
         return
     assert firing(rule, found) == set()
@@ -302,10 +302,10 @@ def payments(twin: Twin, minutes: int, succeeded: int, failed: int) -> None:
     [
         ((9_500, 500), (850, 150), True),
         ((9_500, 500), (920, 80), False),
-        # Hardly any failed before: a few are not many
+        # Hardly any failed before: a small increase is no alert
         ((10_000, 0), (990, 10), False),
         ((10_000, 0), (950, 50), True),
-        # Too few to tell, now or before
+        # Too few payments to tell, now or before
         ((9_500, 500), (10, 40), False),
         ((20, 0), (500, 500), False),
     ],
@@ -325,7 +325,7 @@ def test_payments_fail_more_than_usual_against_the_hours_before(
 
 
 def commands(markdown: str) -> list[list[str]]:
-    """Each command in the blocks of shell."""
+    """Return each command in the shell blocks."""
     found = []
     for block in re.findall(r"```sh\n(.*?)```", markdown, re.DOTALL):
         lexer = shlex.shlex(block, posix=True, punctuation_chars="\n")

@@ -1,4 +1,4 @@
-"""Every panel's query, on a shop at work and on one that nothing has reached."""
+"""Every panel's query works on a running shop and on one without any events."""
 
 import itertools
 import re
@@ -36,7 +36,7 @@ Values = dict[str, str]
 
 
 def assert_drawable(panel: Panel, frame: Frame) -> None:
-    """The columns are what the panel's type needs."""
+    """Assert that the frame has the columns that the panel's type needs."""
     assert "other" not in frame.kinds.values(), frame.kinds
     numbers, texts = frame.of_kind("number"), frame.of_kind("text")
     times = frame.of_kind("time")
@@ -82,7 +82,7 @@ def test_a_panel_of_a_shop_at_work_has_something_to_draw(
     frame = ask_panel(reader, dashboard, panel, values)
     assert_drawable(panel, frame)
     if isinstance(panel, TimeSeries) and "minute_messages" in panel.target.raw_sql:
-        # Of Kafka's time no whole minute may have passed
+        # It shows whole minutes of Kafka's time, and none may have passed yet
         return
     assert frame.rows
     last = frame.rows[-1]
@@ -135,7 +135,7 @@ MONEY = ("revenue", "profit")
 @pytest.mark.parametrize("span", SPANS)
 def test_panels_agree_with_each_other(shop: Pipeline, span: str) -> None:
     with psycopg.connect(shop.reader_url) as reader:
-        # One snapshot and one now()
+        # One transaction, so that all panels see one snapshot and one now()
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         totals = {
             name: answers(reader, name.capitalize(), span=span)[-1][name]

@@ -1,4 +1,4 @@
-"""Variables and macros, replaced as Grafana replaces them."""
+"""Variables and macros are replaced as Grafana replaces them."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -31,7 +31,7 @@ FROM, TO = "'2026-11-24T10:00:00.12Z'", "'2026-11-24T11:00:00Z'"
         ("$__timeFilter(minute)", f"minute BETWEEN {FROM} AND {TO}"),
         ("$__timeFilter( minute )", f"minute BETWEEN {FROM} AND {TO}"),
         ("$__timeFilter(a, b)", f"a BETWEEN {FROM} AND {TO}"),
-        # A macro ends at the first parenthesis that closes, whatever it closes
+        # As in Grafana, a macro ends at the first closing parenthesis, nested or not
         ("$__timeFilter(f(a))", f"f(a BETWEEN {FROM} AND {TO})"),
         ("a > $__timeFrom() and a < $__timeTo()", f"a > {FROM} and a < {TO}"),
         ("$__timeGroup(a,'1m')", "floor(extract(epoch from a)/60)*60"),
@@ -129,7 +129,7 @@ def test_a_schema_is_a_plain_name(value: str) -> None:
 
 
 def test_a_value_is_not_expanded_again() -> None:
-    # Were a schema named so, a second pass would find a variable in it
+    # With this schema, a second pass would replace the variable in its name
     dashboard: Dashboard = load_all()["firstclick-insights"]
     with pytest.raises(DashboardError, match="is '\\$span', expected"):
         statement(dashboard, "${schema}", {"schema": "$span"}, TIMES)

@@ -1,4 +1,4 @@
-"""A schema's relations once more, empty and in nobody's way."""
+"""An empty copy of a schema's relations, for tests to fill."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ PATIENCE = 40.0
 class Twin:
     """Another schema with the same tables, and the same views over them.
 
-    The views' definitions are those of the pipeline but for the schema's name. The
-    role grafana may read all of it.
+    The views' definitions differ from the pipeline's only in the schema's name. The
+    role grafana may read everything.
     """
 
     def __init__(self, database_url: str, original: str, schema: str) -> None:
@@ -26,7 +26,7 @@ class Twin:
         self._tables: list[sql.Identifier] = []
         name = sql.Identifier(schema)
         self.database.execute(sql.SQL("create schema {}").format(name))
-        # So that definitions name the schema of every relation
+        # With this path, pg_get_viewdef names the schema of every relation
         self.database.execute("set search_path to ''")
         relations = self.database.execute(
             "select relname, relkind, pg_get_viewdef(oid) from pg_class"
@@ -60,7 +60,7 @@ class Twin:
         )
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows; a value that is a Composable is SQL."""
+        """Insert rows; a value that is a Composable is SQL."""
         for row in rows:
             values = [
                 value if isinstance(value, sql.Composable) else sql.Literal(value)
@@ -90,7 +90,7 @@ class Twin:
 
 
 def settled(stack: Pipeline, source: Source) -> None:
-    """Wait until all that Kafka holds now is in the tables."""
+    """Wait until the tables hold every message that Kafka holds now."""
     marks = source.high_watermarks(source.partitions())
     ends = sum(sum(topic.values()) for topic in marks.values())
     deadline = time.monotonic() + PATIENCE

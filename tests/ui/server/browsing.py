@@ -1,4 +1,4 @@
-"""The live page as a process, and a browser's view of it."""
+"""The live page as a process, and a browser that looks at it."""
 
 import http.client
 import json
@@ -41,7 +41,7 @@ class Site:
     def __init__(
         self, stack: Pipeline, log: Path, files: int | None = None, **environment: str
     ) -> None:
-        """``files`` is how many the process may have open."""
+        """Start the process, which may have ``files`` files open at once."""
         self._log = log
         self._output = log.open("wb")
         self.process = subprocess.Popen(
@@ -76,14 +76,17 @@ class Site:
         return re.search(r"serving on http://[^ ]*:(\d+)", self.log)
 
     def end(self) -> int:
-        """Ask it to end; returns its status."""
+        """Ask the process to end (SIGTERM); return its exit status."""
         self.process.terminate()
         return self.process.wait(20)
 
     def ask(
         self, path: str, host: str | None = None, **headers: str
     ) -> tuple[int, str, http.client.HTTPMessage]:
-        """GET a path; underscores in headers' names are dashes."""
+        """GET a path; return the status, text and headers of the answer.
+
+        Underscores in the names of headers stand for dashes.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if host is not None:
@@ -101,12 +104,16 @@ class Site:
 
 
 class Visit:
-    """Someone who looks at a page, in a browser of their own."""
+    """A visitor who looks at a page in a browser context of their own."""
 
     def __init__(
         self, browser: Browser, address: str, faults: bool = False, **context: Any
     ) -> None:
-        """``faults``: requests may fail. Other arguments are the browser's."""
+        """Open the page.
+
+        With ``faults``, a failed request isn't a complaint. Other arguments go to the
+        browser's context.
+        """
         self.complaints: list[str] = []
         context = {
             "viewport": {"width": 1440, "height": 900},
@@ -150,6 +157,6 @@ class Visit:
 
     @property
     def shown(self) -> dict[int, list[Any]]:
-        """Of each panel: its value, change, empty state, error, and table's rows."""
+        """By panel: its value, change, empty state, error, and the table's rows."""
         found = self.page.evaluate(_SHOWN)
         return {int(panel): texts for panel, texts in found.items()}

@@ -1,4 +1,4 @@
-"""A shop's pipeline with servers of its own to kill, its live page, and a browser."""
+"""A shop's pipeline with servers that tests may kill, its live page and a browser."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def shop(make_session_home: Callable[[], Path]) -> Iterator[Pipeline]:
 
 @pytest.fixture(scope="module")
 def pipeline(shop: Pipeline) -> Iterator[Harness]:
-    """Connected anew, since a module may have killed servers."""
+    """Connect again for each module, since an earlier one may have killed servers."""
     pipeline = Harness(shop)
     pipeline.settle()
     yield pipeline
@@ -44,7 +44,7 @@ def pipeline(shop: Pipeline) -> Iterator[Harness]:
 
 @pytest.fixture(scope="package")
 def site(shop: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The live page as a process."""
+    """Run the live page as a process."""
     with Site(shop, tmp_path_factory.mktemp("live") / "log") as site:
         yield site
 
@@ -54,7 +54,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: apt install chromium")
     with sync_playwright() as playwright:
-        # As root it has no sandbox
+        # Chromium's sandbox doesn't work for root, and /dev/shm may be small
         arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield chromium
@@ -63,7 +63,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Visit]]:
-    """Opens pages; in the end none may have complained of anything."""
+    """Return a function that opens pages; at the end, none may have complained."""
     visits: list[Visit] = []
 
     def open_page(path: str = "/d/firstclick-insights", **context: Any) -> Visit:

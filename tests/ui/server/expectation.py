@@ -1,4 +1,4 @@
-"""What the page should show, from the database's answers, formatted once more."""
+"""What the page should show: the database's answers, formatted independently."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,7 +19,7 @@ from firstclick.dashboard.definition import (
 )
 
 ROWS = 240
-"""Most rows of a time series' table."""
+"""The most rows that a time series' table shows."""
 
 _BYTES = ("B", "KiB", "MiB", "GiB")
 
@@ -27,7 +27,7 @@ _BYTES = ("B", "KiB", "MiB", "GiB")
 def rows(
     reader: psycopg.Connection, dashboard: Dashboard, panel: Panel, span: str
 ) -> list[dict[str, Any]]:
-    """The rows of a panel's own SQL."""
+    """Run a panel's SQL and return its rows."""
     has_span = "span" in dashboard.variables
     times = TimeRange.last(
         span if has_span else dashboard.time.from_, datetime.now(UTC)
@@ -39,7 +39,7 @@ def rows(
 
 
 def shown(panel: Panel, found: list[dict[str, Any]]) -> Any:
-    """A stat's text, or the rows of the panel's table."""
+    """Return the text that a stat should show, or the rows of the panel's table."""
     field = panel.field_config.of
     match panel:
         case Stat():
@@ -61,7 +61,7 @@ def shown(panel: Panel, found: list[dict[str, Any]]) -> Any:
 
 
 def words(value: Any, field: Field) -> str:
-    """A value by the field's unit and decimals, as Grafana shows it in English."""
+    """Format a value by the field's unit and decimals, as Grafana does in English."""
     if value is None:
         return field.no_value if isinstance(field.no_value, str) else ""
     for mapping in field.mappings:

@@ -1,4 +1,4 @@
-"""A viewer without a browser: the stream of values, read line by line."""
+"""A viewer without a browser, which reads the stream of values line by line."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ Message = dict[str, Any]
 
 
 class Viewer:
-    """Reads a dashboard's stream until the block ends."""
+    """A connection that reads a dashboard's stream until the block ends."""
 
     def __init__(self, port: int, uid: str, span: str = "1 hour") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
@@ -27,7 +27,7 @@ class Viewer:
         self._socket.close()
 
     def next(self) -> tuple[str, Any]:
-        """The next event's name and data."""
+        """Wait for the next event and return its name and data."""
         name = ""
         for line in self._file:
             if line.startswith(b"event: "):
@@ -37,7 +37,7 @@ class Viewer:
         raise AssertionError("the stream ended")
 
     def panels(self, count: int) -> list[Message]:
-        """The next so many messages of panels."""
+        """Wait for the next ``count`` messages of panels and return them."""
         found: list[Message] = []
         while len(found) < count:
             name, data = self.next()

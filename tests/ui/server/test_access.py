@@ -1,4 +1,4 @@
-"""Who can't see the page, or has no mouse, can use it."""
+"""You can use the page if you can't see it or have no mouse."""
 
 import re
 from collections.abc import Callable
@@ -100,7 +100,7 @@ def test_nothing_moves_for_who_asks_for_less_motion(visit: Open) -> None:
 
 
 def luminance(colour: str) -> float:
-    """WCAG 2.2's relative luminance of #rrggbb."""
+    """Return the relative luminance of #rrggbb, as WCAG 2.2 defines it."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4

@@ -1,4 +1,4 @@
-"""Who may ask for what, and what a browser is told to do with it."""
+"""The page's access rules, and the headers that restrict what a browser does."""
 
 import json
 import socket
@@ -94,7 +94,7 @@ def test_another_site_may_not_read_but_may_link(site: Site) -> None:
 def open_site(
     pipeline: Harness, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A page that others can reach."""
+    """Serve a page that other machines can reach."""
     log = tmp_path_factory.mktemp("open") / "log"
     settings = {"FIRSTCLICK_LIVE_HOST": "0.0.0.0", "FIRSTCLICK_LIVE_TOKEN": TOKEN}
     with Site(pipeline.stack, log, **settings) as site:
@@ -124,7 +124,7 @@ def test_the_token_is_given_once_and_kept_in_a_cookie(open_site: Site) -> None:
 
 
 def refusal(**environment: str) -> str:
-    """The only line that the start of a page ends with."""
+    """Start a page that must refuse to start; return its only line of output."""
     ended = subprocess.run(
         [sys.executable, "-m", "firstclick.dashboard.server"],
         env=environment,

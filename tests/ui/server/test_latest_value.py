@@ -1,4 +1,4 @@
-"""Latest values without a server: nothing is queued for who is slow."""
+"""Latest values, tested without a server: nothing queues up for a slow viewer."""
 
 import asyncio
 import itertools
@@ -9,7 +9,7 @@ from firstclick.dashboard.server.latest_value import LatestValue, Watcher
 
 
 def run(look: Coroutine[None, None, list[bytes]]) -> list[bytes]:
-    # Not here: Playwright has a loop of its own in this thread
+    # In another thread, because Playwright's event loop runs in this one
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, look).result()
 

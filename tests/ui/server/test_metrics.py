@@ -1,4 +1,4 @@
-"""What Prometheus is told is what the database and Kafka say."""
+"""The metrics for Prometheus agree with the database and with Kafka."""
 
 import re
 import time
@@ -18,7 +18,7 @@ from worker_world import eventually
 
 
 class Scrape:
-    """All that one answer of ``/metrics`` holds."""
+    """The metrics of one answer from ``/metrics``."""
 
     def __init__(self, text: str) -> None:
         self.families: list[Metric] = list(text_string_to_metric_families(text))
@@ -29,11 +29,11 @@ class Scrape:
         }
 
     def __getitem__(self, name: str) -> float:
-        """The sum of a metric's samples."""
+        """Return the sum of a metric's samples."""
         return self.sum(name)
 
     def sum(self, name: str, **labels: str) -> float:
-        """Of those samples that have these labels among others."""
+        """Return the sum of the samples that have these labels, and maybe others."""
         wanted = labels.items()
         return sum(
             value
@@ -46,7 +46,7 @@ class Scrape:
 
 
 def scrape(pipeline: Harness) -> Scrape:
-    """Ask the page that the stack serves."""
+    """Fetch the metrics from the stack's page."""
     with urllib.request.urlopen(f"{pipeline.stack.live_url}metrics") as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         return Scrape(answer.read().decode())
@@ -56,7 +56,7 @@ Figures = dict[tuple[str, ...], float]
 
 
 def counted(found: Scrape) -> Figures:
-    """Messages carried by topic, in all batches, and published."""
+    """Return the counters: messages by topic, in batches, and published."""
     carried = "firstclick_connector_messages_total"
     return {
         ("clicks",): found.sum(carried, topic="clicks"),
@@ -67,7 +67,7 @@ def counted(found: Scrape) -> Figures:
 
 
 def held(pipeline: Harness) -> Figures:
-    """The same by Kafka's word."""
+    """Return the same figures as Kafka has them."""
     clicks, purchases, checkouts = (
         float(sum(pipeline.ends(topic).values()))
         for topic in ("clicks", "purchases", "checkouts")
@@ -81,7 +81,7 @@ def held(pipeline: Harness) -> Figures:
 
 
 def told_of(found: Scrape, figures: Figures) -> Figures:
-    """The gauges for the same outcomes and partitions."""
+    """Return the gauges for the outcomes and partitions of ``figures``."""
     events, offsets = "firstclick_events", "firstclick_connector_next_offset"
     return {
         (topic, part): found.sum(offsets, topic=topic, partition=part)
@@ -92,7 +92,7 @@ def told_of(found: Scrape, figures: Figures) -> Figures:
 
 
 def stored(pipeline: Harness) -> Figures:
-    """Events by outcome as the database has them, and Kafka's last offsets."""
+    """Return events by outcome from the database, and Kafka's end offsets."""
     found: Figures = {}
     for topic, accepted, rejected in pipeline.query(
         "select topic, accepted, rejected from pipeline_health"

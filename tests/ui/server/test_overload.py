@@ -1,4 +1,4 @@
-"""Too many connections, or bad ones, keep nobody from the page who asks properly."""
+"""Too many connections, or bad ones, don't stop the page from answering others."""
 
 import contextlib
 import http.client
@@ -19,14 +19,15 @@ from firstclick.dashboard.server.connections import Connections
 from worker_world import eventually
 
 FILES = 128
-"""That the page may have open: the usual limit would take thousands of ours."""
+"""Files that the page may have open; at the usual limit, each test would need thousands
+of connections."""
 
 INSIGHTS = next(iter(load_all().values()))
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Site]:
-    """The page, without a database."""
+    """Serve the page without a database."""
     away = "postgresql://nobody@127.0.0.1:1/none"
     nowhere = Pipeline(tmp_path, away, Cluster("127.0.0.1:1"), "firstclick", "")
     with Site(nowhere, tmp_path / "log", files=FILES) as site:
@@ -88,7 +89,7 @@ def test_more_unfinished_requests_than_files_keep_nobody_out(
             assert ask(page, path)[0] == 200
         with Viewer(page.port, INSIGHTS.uid) as other:
             other.next()
-        # Who was here before is here still
+        # The viewer that came first is still served
         for _ in range(5):
             viewer.next()
     assert "system resource" not in page.log
@@ -101,7 +102,7 @@ def test_what_never_becomes_a_request_is_closed(page: Site) -> None:
         others = [stack.enter_context(connect(page, sent)) for sent in BEGUN.values()]
 
         def are_closed() -> bool:
-            # A byte now and then is no request either
+            # A client that sends a byte now and then doesn't count as a request either
             with contextlib.suppress(OSError):
                 slow.sendall(b"x")
             return is_closed(slow) and all(is_closed(other) for other in others)
@@ -123,13 +124,13 @@ def test_more_viewers_than_may_be_are_told_to_come_later(page: Site) -> None:
         assert (status, headers["Retry-After"]) == (503, "10")
         assert text == "The page has as many viewers as it may: try again in a while.\n"
         assert headers["Content-Security-Policy"]
-        # The supervisor's question and Prometheus'
+        # A full page still answers the supervisor and Prometheus
         assert ask(page, "/health")[0] == 200
         assert metric(page, "firstclick_page_turned_away_total") >= 2
         assert metric(page, "firstclick_page_viewers") == len(viewers)
         for viewer in viewers:
             viewer.next()
-        # Nor is any of it lost to those that begin and don't end
+        # Unfinished requests don't take the room of these viewers either
         for _ in range(FILES):
             stack.enter_context(connect(page, GET))
         assert ask(page, "/health")[0] == 200
@@ -189,7 +190,7 @@ def test_one_address_can_not_take_all_the_room(
         assert connections.begin("192.0.2.1")
     assert not connections.begin("192.0.2.1")
     assert connections.begin("192.0.2.2")
-    # A proxy's, or this machine's, may
+    # The loopback address has no such limit: a proxy connects from there
     while connections.begin("127.0.0.1"):
         pass
     connections.end("192.0.2.1")

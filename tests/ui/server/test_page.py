@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows is what the database says."""
+"""The page in a real browser shows what the database answers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ def test_every_panel_shows_what_its_query_returns(
 ) -> None:
     page = visit(f"/d/{dashboard.uid}?var-span={span or '1 hour'}").filled()
     for panel in dashboard.panels:
-        # A freshness is another one at each moment
+        # Freshness differs at each moment, so the page's can't equal ours
         if panel.title != "Freshness":
             eventually(
                 partial(shows_the_databases, page, reader, dashboard, panel, span),
@@ -66,7 +66,7 @@ def test_every_panel_shows_what_its_query_returns(
 
 
 def sold(pipeline: Harness, source: str, user: int) -> None:
-    """A click from a source, and what the same user buys just after."""
+    """Send a click from a source, and a purchase by the same user."""
     ((time, user_id, product_id),) = pipeline.query(
         "select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
         " (select user_id from users order by user_id desc offset %s limit 1),"
@@ -120,7 +120,7 @@ def test_a_sources_name_is_text_whatever_it_holds(
         lambda: page.page.locator("td", has_text=name).count() >= 2,
         "it is in the table of checkouts too",
     )
-    # Its tooltip and its legend are texts as well
+    # The tooltip and the legend must show the name as text, too
     canvas = page.page.locator(f"#panel-{bars.id} .canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -133,7 +133,7 @@ def test_a_sources_name_is_text_whatever_it_holds(
 
 
 def _fitting(page: Page) -> dict[str, Any] | None:
-    """Where the panels are, once nothing hangs over or is cut off."""
+    """Return where the panels are, or None while something sticks out or is cut off."""
     found: dict[str, Any] = page.evaluate(
         """() => ({
             beyond: document.documentElement.scrollWidth - innerWidth,
@@ -164,7 +164,7 @@ def test_nothing_overlaps_or_hangs_over_at_any_width(
     page = visit(f"/d/{dashboard.uid}", color_scheme=scheme).filled()
     for width, height in SIZES:
         page.page.set_viewport_size({"width": width, "height": height})
-        # Charts follow the width of their panels only after it has changed
+        # Wait, because charts adapt only after their panels have changed
         found = eventually(partial(_fitting, page.page), f"all of it fits {width} px")
         boxes = found["panels"]
         for number, (left, top, right, bottom) in enumerate(boxes):
@@ -220,7 +220,7 @@ def test_the_theme_is_the_systems_until_the_other_one_is_chosen(visit: Open) -> 
     expect(button).to_have_attribute("aria-pressed", "true")
     button.click()
     becomes_light(page, True)
-    # The choice was the system's own, so the system's holds again
+    # This choice equals the system's theme, so the page follows the system again
     page.page.emulate_media(color_scheme="dark")
     becomes_light(page, False)
 

@@ -1,4 +1,4 @@
-"""One query a panel and interval, whoever looks; and the latest for everybody."""
+"""One query per panel and interval serves all viewers with the latest values."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ def test_fifty_viewers_get_every_panel_and_add_no_query(site: Site) -> None:
         for messages in threads.map(lambda each: each.panels(3 * len(PANELS)), viewers):
             assert {message["panel"] for message in messages} == PANELS
         counts = site.counts
-    # Of each panel, and of the pipeline's health
+    # One query for each panel, and one for the pipeline's health
     most = (len(PANELS) + 1) * ((time.monotonic() - start) / INTERVAL + 2)
     assert counts["queries"] - before <= most
     eventually(lambda: site.counts["viewers"] == 0, "all are gone")
@@ -54,7 +54,7 @@ def test_another_span_asks_only_for_the_panels_that_have_one(site: Site) -> None
 
 @contextlib.contextmanager
 def standing_still(pipeline: Harness) -> Iterator[None]:
-    """The page's sessions on the database do nothing for as long as the block runs."""
+    """Stop the page's sessions in PostgreSQL (SIGSTOP) while the block runs."""
     sessions = [
         pid
         for (pid,) in pipeline.query(

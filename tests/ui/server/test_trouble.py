@@ -1,4 +1,4 @@
-"""What the page says, and does, while something of the pipeline doesn't work."""
+"""The page's messages and behaviour while part of the pipeline is down."""
 
 import contextlib
 import json
@@ -110,7 +110,7 @@ def test_kafka_and_then_postgres_die_and_come_back(
     page = visit().filled()
     page.becomes("Live")
     kafka = server(pipeline, "kafka")
-    # The supervisor would start a dead one again before anybody missed it
+    # Stop rather than kill it: the supervisor restarts a dead one at once
     os.kill(kafka, signal.SIGSTOP)
     page.becomes("Stopped")
     assert page.notice.startswith("Nothing comes from Kafka. What you see is ")
