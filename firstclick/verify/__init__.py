@@ -1,4 +1,4 @@
-"""Whether a live pipeline holds what its messages say, without stopping anything."""
+"""Check that a live pipeline holds what its messages say, without stopping it."""
 
 from firstclick.verify.findings import Example, Finding, Verification
 from firstclick.verify.recompute import recompute, snapshot

@@ -1,4 +1,4 @@
-"""What was compared, and what differed."""
+"""The results of a verification: what was compared, and what differed."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 SHOWN_ROWS = 5
+"""How many differing rows of each side are kept as examples."""
 _SHOWN_CHARACTERS = 60
 
 Row = tuple[Any, ...]
@@ -23,13 +24,16 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """How a relation compares."""
+    """The result of comparing one relation."""
 
     relation: str
     compared: int
-    """Rows that it holds, or that were looked up in it."""
+    """How many rows the relation holds, or how many were looked up in it."""
     differing: int
-    """Rows that are not as expected, missing ones included; a changed one is one."""
+    """How many rows are not as expected.
+
+    A missing row counts, and so does a surplus one; a changed row counts once.
+    """
     examples: list[Example] = []
 
     def __str__(self) -> str:
@@ -42,21 +46,24 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What ``firstclick verify`` shows; ``--json`` prints exactly this."""
+    """The output of ``firstclick verify``; ``--json`` prints exactly this."""
 
     equal: bool
     target: str
     at: datetime
-    """The moment that was looked at."""
+    """The moment whose state was compared."""
     seed: int
+    """Selects the sample. The same seed selects the same messages again."""
     seconds: float
     recomputed: list[Finding] | None
-    """Relations against plain SQL over the raw tables; None where an engine keeps no
-    SQL to recompute by."""
+    """Relations compared with plain SQL over the raw tables.
+
+    None on a streaming engine, which keeps no SQL to recompute by.
+    """
     sampled: list[Finding]
-    """Relations against the oracle, for a sample of messages."""
+    """Relations compared with the oracle, for a sample of messages."""
     triggers: list[str] = []
-    """Those that are not as they were deployed, so that changes may pass them by."""
+    """Triggers that are not as they were deployed, so changes may bypass them."""
 
     @property
     def first_difference(self) -> Finding | None:
@@ -69,7 +76,7 @@ def differing_rows(
 ) -> tuple[list[Row], list[Row]]:
     """Return the rows that are missing and those that are not expected, sorted.
 
-    Rows are equal exactly; one that is there twice must be expected twice.
+    Rows are compared exactly. A row that occurs twice must be expected twice.
     """
     wanted, given = Counter(expected), Counter(stored)
     if wanted == given:
@@ -79,7 +86,7 @@ def differing_rows(
 
 
 def in_words(value: Any, longest: int) -> str:
-    """Return a value for people: a time in UTC, a long text cut off."""
+    """Return a value as text for people: times in UTC, long texts cut off."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     text = "null" if value is None else str(value)
@@ -94,7 +101,7 @@ def compare(
     expected: Iterable[Row],
     stored: Iterable[Row],
 ) -> Finding:
-    """Compare rows exactly, in no order."""
+    """Compare rows exactly, whatever their order."""
     wanted, given = list(expected), list(stored)
     missing, surplus = differing_rows(wanted, given)
     return Finding(
@@ -110,7 +117,10 @@ def compare(
 
 
 def in_utc(row: Row) -> Row:
-    """The row with aware times: some of Materialize's are in UTC and don't say so."""
+    """Return the row with aware times.
+
+    Some of Materialize's types have no time zone; their times are in UTC.
+    """
     return tuple(
         value.replace(tzinfo=UTC)
         if isinstance(value, datetime) and value.tzinfo is None

@@ -1,4 +1,4 @@
-"""Every relation of the embedded engine against plain SQL over the raw tables."""
+"""Compare every relation of the embedded engine with plain SQL over the raw tables."""
 
 import re
 from collections.abc import Iterator
@@ -15,18 +15,20 @@ from firstclick.core.errors import DeploymentError
 from firstclick.verify.findings import SHOWN_ROWS, Example, Finding
 
 _ATTEMPTS = 10
+"""How often to try to lock the relations while dbt keeps replacing them."""
 _FOR_KAFKA = "checkouts_topic"
 
 _MODELS = "select relation, kind, sql, parents from {} order by rank, relation"
 
-# Sorting and hashing beyond that go to the disk, as the temporary tables do.
+# Larger sorts and hashes go to disk, as temporary tables do, so memory stays bounded.
 _BOUNDS = "set local work_mem to '32MB'; set local jit to off"
 
 _INDEXES = """
 select pg_get_indexdef(indexrelid) from pg_index where indrelid = %s::regclass
 """
 
-# By groups and not by `except all`, whose hash table in memory has no bound.
+# With `group by` instead of `except all`: the hash table of the latter has no memory
+# limit.
 _COMPARED = """
 select {columns}, count(*) filter (where is_stored) as stored,
     count(*) filter (where not is_stored) as expected
@@ -55,10 +57,10 @@ order by {columns} limit {limit}
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A deployed model: what it is, and the SQL that it should equal."""
+    """A deployed model and the SQL whose result it should equal."""
 
     relation: str
-    """As dbt renders it: `"database"."schema"."name"`."""
+    """The relation as dbt renders it: `"database"."schema"."name"`."""
     kind: str
     sql: str
     parents: list[str]
@@ -72,10 +74,10 @@ class Model:
 def snapshot(
     database_url: str, schema: str
 ) -> Iterator[tuple[psycopg.Connection[Any], list[Model]]]:
-    """A transaction in which all relations are those of one moment, and the models.
+    """Yield a transaction that sees all relations as of one moment, and their models.
 
-    Readers and writers go on; only what would replace a relation waits. What the
-    transaction makes is gone with it. Raises DeploymentError, psycopg.Error.
+    Readers and writers are not blocked, only statements that would replace a relation.
+    The transaction is rolled back at the end. Raises DeploymentError and psycopg.Error.
     """
     catalogue = sql.SQL(_MODELS).format(
         sql.Identifier(f"{schema}_maintenance", "models")
@@ -85,8 +87,8 @@ def snapshot(
             models = _models(connection, catalogue, schema)
             connection.rollback()
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            # Before the moment is taken, with the first query: a table that is put in
-            # another's place after it would seem empty
+            # Lock before the first query, which takes the snapshot. A table that dbt
+            # swaps in after the snapshot would seem empty.
             if _locked(connection, models) and models == _models(
                 connection, catalogue, schema
             ):
@@ -111,14 +113,16 @@ def snapshot(
 def recompute(
     connection: psycopg.Connection[Any], models: list[Model]
 ) -> Iterator[Finding]:
-    """Run each model's SQL anew, and compare the relation with the result.
+    """Run each model's SQL again, and compare the stored relation with the result.
 
-    In dbt's order, into temporary relations that read one another: what the connector
-    and the seeds filled is all that they have in common with the stored ones. They
-    take as much of the database's disk as the stored relations do; memory is bounded
-    by settings, here by a few rows. The view of what goes to Kafka is left out: equal
-    decimals are different texts where one was written with more zeros. So is what reads
-    no other relation, as the sizes of the relations do: messages don't decide it.
+    Models run in dbt's order, into temporary relations that read one another. So the
+    stored and the recomputed relations have only the raw tables and the seeds in
+    common. The temporary relations need as much disk in the database as the stored
+    ones; memory is bounded by settings on the server, and by a few rows here.
+
+    Two kinds of models are not compared. The view of the checkouts topic holds decimals
+    as text, and equal decimals can be different texts, for example ``1.5`` and
+    ``1.50``. Models without parents, such as relation sizes, don't depend on messages.
     """
     anew: dict[str, str] = {}
     for model in models:
@@ -166,7 +170,7 @@ def _locked(connection: psycopg.Connection[Any], models: list[Model]) -> bool:
 def _indexes(
     connection: psycopg.Connection[Any], relation: str, temporary: str
 ) -> list[str]:
-    # Not unique: what isn't is to be found, not to be an error
+    # Without `unique`: a duplicate row is a difference to report, not an error
     return [
         re.sub(
             r"^CREATE (?:UNIQUE )?INDEX .*? ON .*? USING",

@@ -1,4 +1,4 @@
-"""A sample of messages, and what became of them, against the oracle."""
+"""Compare what became of a sample of messages with what the oracle says."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -18,13 +18,17 @@ from firstclick.verify.findings import Finding, Row, compare, in_utc
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
 
 _MINUTES = 10
-"""At most so many are looked at, each with all its checkouts."""
+"""At most this many minutes are compared, each with all its checkouts."""
 
 _MARGIN = timedelta(minutes=1)
-"""Clicks so much outside a window are fetched too: where it ends, the oracle says."""
+"""How far outside a window clicks are fetched: the oracle decides where the window
+ends.
+"""
 
 _AT_ONCE = 500
-"""Purchases whose clicks one query looks up: by a scan, where there is no index."""
+"""How many purchases one query looks up clicks for. It may scan the clicks, if they
+have no index by user.
+"""
 
 _CANDIDATES = """
 select wanted.purchase_id, {columns}
@@ -34,7 +38,7 @@ inner join {clicks} as clicks
 """
 _WANTED = "(%s::varchar, %s::varchar, %s::timestamptz, %s::timestamptz)"
 
-# By a digest, so that a seed gives the same sample of the same messages
+# Ordered by a hash, so that a seed selects the same sample of the same messages.
 _SAMPLE = """
 select event_key, payload, kafka_time, kafka_partition, kafka_offset
 from ({messages}) as messages
@@ -46,7 +50,7 @@ _ARRAYS: dict[str, LiteralString] = {
     "kafka_offset": "bigint[]",
     "minute": "timestamptz[]",
 }
-"""The type of an array of a column's values; of any other's it is of text."""
+"""The type of an array of this column's values; all other columns are text."""
 
 _REFERENCE = {
     "users": ("user_id", "gender"),
@@ -60,17 +64,20 @@ _REFERENCE = {
 def live_messages(
     engine: Engine, raw: sql.Identifier, project: Path = PROJECT
 ) -> sql.Composed:
-    """A query of what the source ``raw`` holds of a topic, as ``Engine.messages``."""
+    """Return a query of the messages of a topic that the source ``raw`` holds.
+
+    Its columns are those of ``Engine.messages``.
+    """
     return sql.SQL(engine.messages).format(
         raw=raw, retention=sql.Literal(f"{seconds_of('retention', project)} seconds")
     )
 
 
 class Sample:
-    """Takes samples within a transaction that the caller began.
+    """Takes samples, within a transaction that the caller began.
 
-    Memory holds the sampled messages, of each topic so many as were asked for, and at a
-    time the clicks in the windows of some purchases, or the checkouts of one minute.
+    Memory holds at most the sampled messages, ``size`` of each topic, together with
+    either the candidate clicks of some purchases or the checkouts of one minute.
     """
 
     def __init__(
@@ -185,12 +192,12 @@ class Sample:
             message
             for message in messages
             if not oracle.is_implementation_defined(message.value or b"")
-            # PostgreSQL can't have it as a relation's key, and rejects it
+            # PostgreSQL can't index so long a key, so it rejects the message
             and (topic != "purchases" or len(message.key or b"") <= LONGEST_INDEXED_KEY)
         ]
 
     def _reference(self, purchases: list[oracle.Message]) -> oracle.Reference:
-        """The reference data that the purchases name."""
+        """Return the reference data that the purchases name."""
         documents = [oracle.json_object(m.value or b"") or {} for m in purchases]
         tables = []
         for table, columns in _REFERENCE.items():
@@ -205,7 +212,9 @@ class Sample:
     def _candidates(
         self, purchases: list[oracle.Purchase], window: timedelta
     ) -> Iterator[tuple[oracle.Purchase, list[oracle.Click]]]:
-        """Each purchase with its user's clicks in the window and around it."""
+        """Yield each purchase with its user's clicks in and a little around the
+        window.
+        """
         for at in range(0, len(purchases), _AT_ONCE):
             chunk = purchases[at : at + _AT_ONCE]
             query = sql.SQL(_CANDIDATES).format(
@@ -249,7 +258,7 @@ class Sample:
         values: list[Any],
         schema: str = "",
     ) -> list[Row]:
-        # Said, as only PostgreSQL finds out what an array holds
+        # The streaming engines can't infer the array's type
         of = _ARRAYS.get(column, "varchar[]")
         condition: LiteralString = "{column} = any(%s::" + of + ")"
         return self._select(relation, columns, condition, [values], column, schema)

@@ -1,4 +1,4 @@
-"""A verification for people."""
+"""Shows a verification to people."""
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +9,7 @@ from firstclick.verify.findings import Finding, Verification
 
 
 def show(found: Verification, console: Console) -> None:
-    """Print it."""
+    """Print a verification: a heading, a table of relations, then what differs."""
     style, word = ("bold green", "equal") if found.equal else ("bold red", "differs")
     console.print(
         Text.assemble(

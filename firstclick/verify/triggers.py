@@ -1,4 +1,4 @@
-"""The triggers that keep the models of the embedded engine."""
+"""Check the triggers that keep the embedded engine's models up to date."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from psycopg import sql
 
 
 def trigger_problems(connection: psycopg.Connection[Any], schema: str) -> list[str]:
-    """Say which triggers are not as they were deployed: what changed may be missed.
+    """Return what is wrong with triggers, for example that somebody disabled one.
 
-    Empty where nothing is deployed, or by a version that didn't remember its triggers.
+    Changes may have bypassed such a trigger. Returns an empty list if nothing is
+    deployed, or if the version that deployed the models didn't record its triggers.
     Raises psycopg.Error.
     """
     check = sql.Identifier(f"{schema}_maintenance", "check_triggers")

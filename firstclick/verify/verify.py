@@ -1,4 +1,4 @@
-"""A live pipeline of whichever engine, at one moment."""
+"""Verify a live pipeline on any engine, as of one moment."""
 
 import random
 import time
@@ -32,9 +32,9 @@ def verify(
 ) -> Verification:
     """Compare what the relations hold now with what the raw tables say.
 
-    The whole of it by recomputing, on the embedded engine; and so many messages of
-    each topic by the oracle. ``on_finding`` gets each relation as it is done. Raises
-    FirstClickError.
+    On the embedded engine, recomputes all relations. On every engine, the oracle checks
+    ``sample`` messages of each topic. ``on_finding`` gets each relation when it is
+    done. Raises FirstClickError.
     """
     start = time.monotonic()
     seed = random.randrange(1 << 32) if seed is None else seed
