@@ -1,4 +1,4 @@
-"""The demonstration: everything started, fed, and its answers shown live."""
+"""The demo: start everything, feed it, and show its answers live."""
 
 from firstclick.demo.run import run
 

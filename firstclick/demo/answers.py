@@ -1,4 +1,4 @@
-"""What the database answers about the last hour."""
+"""Query the insights of the last hour."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ MINUTES = 60
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A row of last_hour_sources."""
+    """A row of `last_hour_sources`."""
 
     source: str
     is_advertisement: bool
@@ -27,7 +27,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Revenue:
-    """The row of last_hour_revenue."""
+    """The row of `last_hour_revenue`."""
 
     checkouts: int
     revenue: Decimal
@@ -37,7 +37,7 @@ class Revenue:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A category, failure or gender, and its revenue or number of checkouts."""
+    """A category, failure reason or gender with its revenue or number of checkouts."""
 
     name: str
     amount: Decimal | int
@@ -45,7 +45,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """How many events there are, accepted and rejected, and the time."""
+    """The number of accepted and rejected events, and the time of the query."""
 
     now: datetime
     accepted: int
@@ -54,9 +54,9 @@ class Taken:
 
 @dataclass(frozen=True)
 class Answers:
-    """The five insights, the largest first, and what was taken in.
+    """The five insights, each sorted by size, and how many events were taken in.
 
-    ``minutes`` are the revenues of the last hour's minutes, the present one last.
+    ``minutes`` has the revenue of each of the last 60 minutes, the current one last.
     """
 
     revenue: Revenue
@@ -70,9 +70,9 @@ class Answers:
 
 
 def ask(connection: psycopg.Connection[Any]) -> Answers:
-    """Ask for everything as of one moment. Raises psycopg.Error.
+    """Query everything as of one moment. Raises psycopg.Error.
 
-    The connection is in autocommit mode, its search_path names the schema.
+    The connection must be in autocommit mode and have the schema in its search_path.
     """
 
     def rows(kind: type[T], query: str) -> list[T]:

@@ -1,4 +1,4 @@
-"""Bars and columns made of characters, to an eighth of one where Unicode goes."""
+"""Bars and columns made of characters, in steps of an eighth where Unicode works."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ _UP = " ▁▂▃▄▅▆▇█"
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
-    """A bar from the left, ``width`` characters with the blanks that follow it.
+    """Return a horizontal bar, padded with blanks to ``width`` characters.
 
-    Anything above a share of 0 is to be seen.
+    Any share above 0 is visible. For example, ``bar(0.5, 4)`` is ``"██  "``.
     """
     if ascii_only:
         return ("#" * (round(share * width) or share > 0)).ljust(width)
@@ -21,7 +21,7 @@ def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
 def columns(
     shares: Sequence[float], height: int, width: int, *, ascii_only: bool = False
 ) -> list[str]:
-    """Columns side by side, each ``width`` characters, as lines from the top."""
+    """Return columns side by side, each ``width`` characters, as lines from the top."""
     lines = []
     for row in reversed(range(height)):
         cells = []

@@ -1,4 +1,4 @@
-"""Where the demonstration shows itself: a terminal, or lines for a file or a pipe."""
+"""Where the demo shows itself: a terminal, or lines for a file or a pipe."""
 
 import contextlib
 import os
@@ -16,37 +16,39 @@ from firstclick.demo.view import Frame, Lines, latency, pace, summary, view
 from firstclick.demo.watch import Snapshot
 
 _LINE_SECONDS = 5.0
+"""Time between two lines of progress in a file or a pipe."""
 _WIDTH = 100
+"""The most columns that the final report fills."""
 
 
 class Display(Protocol):
-    """Something that shows what happens."""
+    """Something that shows the demo's progress."""
 
     def say(self, text: str) -> None:
-        """Say something that stays."""
+        """Print a text that stays."""
 
     def busy(self, text: str) -> contextlib.AbstractContextManager[None]:
-        """Say what takes time, for as long as it does."""
+        """Show a text while the block runs, which takes time."""
 
     def live(self, frame: Frame) -> contextlib.AbstractContextManager[None]:
-        """Make ready for ``show``."""
+        """Prepare for ``show``, for as long as the block runs."""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show how things are; called about four times a second."""
+        """Show the current state. Called about four times a second."""
 
     def report(self, snapshot: Snapshot) -> None:
-        """Show the insights, to stay."""
+        """Print the insights, to stay."""
 
 
 def display() -> Display:
-    """What fits stdout."""
+    """Return the display that suits stdout."""
     if sys.stdout.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown"):
         return Terminal(Console(highlight=False))
     return Plain(sys.stdout)
 
 
 class Terminal:
-    """A view of its own that fills the terminal."""
+    """A view that fills the whole terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -95,7 +97,7 @@ class Terminal:
 
 
 class Plain:
-    """A line every five seconds, without any control codes."""
+    """A line every five seconds, without control codes."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
@@ -150,7 +152,7 @@ def _line(snapshot: Snapshot, frame: Frame) -> str:
 
 
 def group(lines: Lines) -> Group:
-    """Lines as one thing to print, none of them wrapped."""
+    """Return lines as one renderable, none of them wrapped."""
     for line in lines:
         line.no_wrap = True
         line.overflow = "crop"
@@ -159,7 +161,7 @@ def group(lines: Lines) -> Group:
 
 @contextlib.contextmanager
 def _no_echo() -> Iterator[None]:
-    """Keep what is typed off the view, and from the shell afterwards."""
+    """Keep what you type out of the view, and from the shell afterwards."""
     try:
         terminal = sys.stdin.fileno()
         in_foreground = os.tcgetpgrp(terminal) == os.getpgrp()

@@ -1,7 +1,8 @@
-"""The generator, in a process of its own so that it does not disturb the view.
+"""Run the generator in a process of its own, so that it doesn't slow down the view.
 
-``python -m firstclick.demo.feed RATE DURATION BACKFILL``, DURATION ``-`` for no end;
-prints the generator's progress as a JSON object a line, and an error as its last line.
+``python -m firstclick.demo.feed RATE DURATION BACKFILL``: a DURATION of ``-`` has no
+end. Prints the generator's progress as one JSON object a line, and an error as the last
+line.
 """
 
 import contextlib
@@ -22,10 +23,14 @@ from firstclick.core.signals import on_signals
 from firstclick_generator import Progress, generate
 
 _STOP_SECONDS = 15
+"""How long the generator may take until Kafka has acknowledged what it sent."""
 
 
 class Feed:
-    """The process, as a context manager that stops it; for the thread that lives."""
+    """The generator's process, as a context manager that stops it.
+
+    Use it in a thread that lives as long: the process ends with the thread.
+    """
 
     def __init__(
         self,
@@ -76,7 +81,7 @@ class Feed:
 
     @property
     def runs(self) -> bool:
-        """Whether it goes on. Raises FirstClickError where it failed."""
+        """True while the generator runs. Raises FirstClickError if it failed."""
         code = self._process.poll()
         if code is None:
             return True
@@ -86,7 +91,7 @@ class Feed:
         return False
 
     def stop(self) -> None:
-        """Ask it to end, with what it has sent acknowledged; kill it after 15 s."""
+        """Ask the generator to flush what it has sent and end; kill it after 15 s."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:

@@ -1,17 +1,17 @@
-"""How long answers lag behind Kafka."""
+"""Measure how far answers lag behind Kafka."""
 
 import math
 from collections import Counter, deque
 
 WINDOW = 60
-"""Seconds."""
+"""The seconds that ``last_minute`` covers."""
 
 
 class Freshness:
-    """Latencies in milliseconds, those of the last minute and those of all time.
+    """Latencies in milliseconds: those of the last minute, and all of them.
 
-    A latency belongs to the second in which it was seen, and is counted to the next
-    whole millisecond, so that it is never understated.
+    A latency belongs to the second in which it was observed. It is rounded up to a
+    whole millisecond, so it is never understated.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Freshness:
         self._seconds: deque[tuple[int, Counter[int]]] = deque()
 
     def add(self, now: float, latency: float, messages: int) -> None:
-        """Count messages that were all seen ``now``, after ``latency`` seconds."""
+        """Add messages that were all observed at ``now``, after ``latency`` seconds."""
         second = int(now)
         if not self._seconds or self._seconds[-1][0] != second:
             self._seconds.append((second, Counter()))
@@ -29,7 +29,7 @@ class Freshness:
         self._all[milliseconds] += messages
 
     def last_minute(self, now: float, *shares: float) -> tuple[int | None, ...]:
-        """The latencies that such shares of the messages did not exceed."""
+        """Return percentiles of the last minute: ``0.99`` is the p99."""
         self._forget(now)
         total: Counter[int] = Counter()
         for _, counted in self._seconds:
@@ -37,7 +37,7 @@ class Freshness:
         return percentiles(total, shares)
 
     def overall(self, *shares: float) -> tuple[int | None, ...]:
-        """The same over everything that was added."""
+        """Return percentiles of everything that was added."""
         return percentiles(self._all, shares)
 
     def _forget(self, now: float) -> None:
@@ -48,7 +48,11 @@ class Freshness:
 def percentiles(
     counted: Counter[int], shares: tuple[float, ...]
 ) -> tuple[int | None, ...]:
-    """The least value that each share of what was counted is at most; None of none."""
+    """Return the percentile for each share: ``0.5`` is the median.
+
+    It is the least value that at least this share of the values doesn't exceed, or None
+    if nothing was counted.
+    """
     if not counted:
         return tuple(None for _ in shares)
     total = counted.total()

@@ -1,4 +1,4 @@
-"""One run of the demonstration, from the start of the stack to its end."""
+"""One run of the demo, from the start of the stack to its end."""
 
 import contextlib
 import math
@@ -28,11 +28,18 @@ from firstclick.operate import stack as stacks
 from firstclick.workers.connector.source import Source
 
 _REFRESH_SECONDS = 0.25
+"""Time between two updates of the view."""
 _POLL_SECONDS = 0.05
 _FIRST_SECONDS = 10.0
+"""How long to wait for the first message before the view is shown anyway."""
 _ANSWER_SECONDS = 30.0
+"""How long PostgreSQL may take for its first answer, and to catch up with earlier
+events.
+"""
 _CATCH_UP_SECONDS = 10.0
+"""How long to wait at the end until the answers include all that was sent."""
 _HURRY_SECONDS = 2.0
+"""The same after a signal: somebody waits for the end."""
 
 
 def run(
@@ -45,11 +52,11 @@ def run(
 ) -> None:
     """Start the stack, feed it, show its answers, and stop it again.
 
-    A stack that is up already is used and left up. It ends after ``duration`` seconds
-    of events (``rate`` a second, ``backfill_hours`` of the past before them) or at
-    SIGINT, SIGTERM or SIGHUP, which is no error. ``shown`` is what fits stdout unless
-    given. Whatever happens, no process that it started is left when it returns.
-    Raises FirstClickError.
+    A stack that is already up is used and stays up. The demo ends after ``duration``
+    seconds of events, or at SIGINT, SIGTERM or SIGHUP, which is no error. Events come
+    at ``rate`` a second, after a backfill of the past ``backfill_hours``. ``shown``
+    defaults to the display that suits stdout. Whatever happens, no process that the
+    demo started is left when it returns. Raises FirstClickError.
     """
     _expect(0 < rate < math.inf, "rate", "above 0", rate)
     _expect(
@@ -71,7 +78,8 @@ def run(
 class Signals:
     """SIGINT, SIGTERM and SIGHUP while it is open; those after the first are ignored.
 
-    They are noted, and KeyboardInterrupt inside ``interrupting`` only.
+    A signal raises KeyboardInterrupt only inside ``interrupting``; elsewhere it only
+    sets ``came``.
     """
 
     def __init__(self) -> None:
@@ -80,7 +88,7 @@ class Signals:
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt in this block where a signal comes, or came."""
+        """Raise KeyboardInterrupt in this block if a signal comes or has come."""
         self._interrupts = True
         try:
             if self.came:
@@ -105,7 +113,7 @@ class Signals:
 
 
 class Demo:
-    """What one run consists of."""
+    """One run: the settings, the display, and what was measured so far."""
 
     def __init__(
         self,
@@ -125,7 +133,7 @@ class Demo:
         self._before: Answers | None = None
 
     def run(self, signals: Signals) -> str:
-        """Run it; returns the last line, of totals."""
+        """Run the demo and return its last line, the totals."""
         shown = self._shown
         with contextlib.ExitStack() as running:
             was_up = self._is_up()
@@ -172,7 +180,7 @@ class Demo:
         return started
 
     def _first_answers(self, signals: Signals) -> Answers | None:
-        """What was there before, with all that Kafka holds from an earlier run."""
+        """Return the answers before this run, once they include earlier events."""
         deadline = time.monotonic() + _ANSWER_SECONDS
         while not self._watch.is_ready and not signals.came:
             if time.monotonic() > deadline:
@@ -245,7 +253,7 @@ class Demo:
     def _catch_up(
         self, sent: Offsets, deadline: float, signals: Signals | None = None
     ) -> None:
-        """Wait until the answers have all that was sent, but no longer."""
+        """Wait until the answers include all that was sent, or until the deadline."""
         moment = math.inf
         while time.monotonic() < deadline and not (signals and signals.came):
             if moment == math.inf and self._watch.has_seen(sent):
@@ -270,7 +278,7 @@ class Demo:
 
 
 def address(stack: Pipeline) -> str:
-    """How to connect to the database from another shell, without its password."""
+    """Return how to connect to the database from a shell, without the password."""
     given = conninfo_to_dict(stack.database_url)
     user, host = given.get("user", ""), given.get("host", "localhost")
     place = f"{host}:{given.get('port', 5432)}/{given.get('dbname', user)}"
@@ -304,9 +312,9 @@ def _totals(last: Snapshot, before: Answers | None, seconds: float) -> str:
 
 @contextlib.contextmanager
 def _no_orphans() -> Iterator[None]:
-    """End, at the end, the processes that were started in the block and still run.
+    """End processes that were started in the block and still run at its end.
 
-    There are some only where a signal came in the very moment of their start.
+    There are some only if a signal came at the very moment of their start.
     """
     before = set(psutil.Process().children())
     try:

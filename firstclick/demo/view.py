@@ -1,8 +1,9 @@
 """The view: a snapshot as lines of text for a terminal of any size.
 
-Everything has its place whatever the figures, so that they can be read while they
-change; what matters least is left out first where there is no room. The colours are
-Okabe and Ito's, told apart by colour-blind people as well, and never the only sign.
+Everything has a fixed place, so that you can read figures while they change. If there
+is no room, the least important parts are left out first. The colours are Okabe and
+Ito's, which colour-blind people can tell apart as well; and no meaning depends on
+colour alone.
 """
 
 from collections.abc import Sequence
@@ -25,9 +26,13 @@ MINUTE = "#E69F00"
 ALARM = "bold #D55E00 reverse"
 
 _SOURCES = 7
+"""How many sources are shown at most."""
 _PANELS_FROM = 60
+"""The width in columns from which two panels are side by side."""
 _THIRD_PANEL_FROM = 120
+"""The width in columns from which there is a third one."""
 _CHART_HEIGHT = 16
+"""The most lines that the chart fills."""
 
 Lines = list[Text]
 Figure = tuple[str, str]
@@ -36,7 +41,10 @@ Figure = tuple[str, str]
 
 @dataclass(frozen=True)
 class Frame:
-    """What a view shows besides the snapshot. Seconds, None for no end."""
+    """What the view shows besides the snapshot.
+
+    ``rate`` is in events a second, ``duration`` in seconds, None for no end.
+    """
 
     address: str
     rate: float
@@ -45,7 +53,7 @@ class Frame:
 
 
 def view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> Lines:
-    """The lines of a terminal so wide and high, at most ``height``."""
+    """Return the lines that fill a terminal of this size, at most ``height``."""
     lines = [_heading(snapshot, frame, width)]
     figures = _figures(snapshot, frame, width)
     if height < 14:
@@ -72,7 +80,7 @@ def view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> Lines:
 
 
 def summary(answers: Answers, width: int, *, ascii_only: bool = False) -> Lines:
-    """The insights alone, in full."""
+    """Return the insights only, in full length."""
     lines: Lines = []
     for section in (
         _sources(answers, ascii_only, width, None),
@@ -84,12 +92,12 @@ def summary(answers: Answers, width: int, *, ascii_only: bool = False) -> Lines:
 
 
 def pace(rate: float) -> str:
-    """Events a second, as they are asked for."""
+    """Return a rate in events a second as text, for example ``1,500`` or ``0.25``."""
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:,.3g}"
 
 
 def latency(milliseconds: int | None) -> str:
-    """A latency in at most six characters."""
+    """Return a latency as text of at most six characters, for example ``340 ms``."""
     if milliseconds is None:
         return "-"
     if milliseconds < 1000:
@@ -212,7 +220,7 @@ def _is_wide(width: int) -> bool:
 
 
 def _sources(answers: Answers, ascii_only: bool, width: int, room: int | None) -> Lines:
-    """Who earns, and what of it is paid for: the question that comes first."""
+    """Answer the first question: which sources earn, and which of them are paid for."""
     shown = answers.sources[:_SOURCES][: None if room is None else max(0, room - 1)]
     if not shown:
         return []
@@ -249,7 +257,7 @@ def _sources(answers: Answers, ascii_only: bool, width: int, room: int | None) -
 
 
 def _panels(answers: Answers, ascii_only: bool, width: int, room: int | None) -> Lines:
-    """Categories, failures and, on a wide screen, genders, side by side."""
+    """Return categories, failures and, on a wide screen, genders, side by side."""
     parts = [
         ("Categories", "revenue", answers.categories, CATEGORY),
         ("Payment failures", "checkouts", answers.failures, FAILURE),
@@ -318,7 +326,7 @@ def _genders(answers: Answers, ascii_only: bool, width: int) -> Lines:
 
 
 def _chart(answers: Answers, ascii_only: bool, width: int, height: int) -> Lines:
-    """Revenue minute by minute; the present minute, the last, is still growing."""
+    """Return the revenue by minute; the last, current minute is still growing."""
     most = max(answers.minutes) or 1
     each = max(1, (width - 12) // len(answers.minutes))
     shares = [float(amount / most) for amount in answers.minutes]
@@ -334,7 +342,7 @@ def _chart(answers: Answers, ascii_only: bool, width: int, height: int) -> Lines
 
 
 def _title(title: str, notes: Sequence[str], width: int) -> Text:
-    """A title with the longest note for which there is room."""
+    """Return a title with the longest note that fits."""
     line = Text(f" {title}", "bold")
     for note in notes:
         if line.cell_len + len(note) + 2 <= width:

@@ -1,12 +1,14 @@
-"""The database, watched from outside: by queries, as anybody could send them.
+"""Watch the database from outside, by queries that anybody could send.
 
-Freshness here is the time from a message's arrival in Kafka (the time that the broker
-stamped on it) until a query returned that it is in the tables, where all relations have
-it, as they are brought up to date in the same transaction. Every message that the
-connector stores while we watch is counted, one that waited for a database that was
-away as well. The query comes every 10 ms, or three times as long as it took; what
-passes until then is part of the figure, which is thus never too small. Kafka's clock
-and ours must agree.
+Freshness here is the time from a message's arrival in Kafka (the timestamp that the
+broker gave it) until a query returns that the message is in the tables. All relations
+have it by then, because the same transaction updates them. Every message that the
+connector stores while we watch is counted, including those that waited because the
+database was down.
+
+The query is sent every 10 ms, or after a pause of three times its own duration. The
+time until the next query is part of the figure, so freshness is never understated.
+Kafka's clock and ours must agree.
 """
 
 import math
@@ -28,17 +30,26 @@ from firstclick.demo.answers import Answers, ask
 from firstclick.demo.freshness import Freshness
 
 PACE_SECONDS = 5.0
-"""Over which events a second are counted."""
+"""The period over which events a second are averaged."""
 
 _PROBE_SECONDS = 0.01
+"""The shortest pause between two queries for freshness."""
 _ANSWER_SECONDS = 0.5
+"""The shortest pause between two queries for the insights."""
 _PROBE_IDLE, _ANSWER_IDLE = 3, 9
-"""Times a query's own duration to wait, at least, before it is sent again."""
+"""A pause is at least this many times as long as the query before it, so that watching
+takes little of the database's time.
+"""
 
 _RETRY_SECONDS = 0.5
+"""The pause before another attempt to connect."""
 _SILENT_SECONDS = 2.0
+"""A query without an answer for this long means that PostgreSQL doesn't answer."""
 _NO_HEARTBEAT_SECONDS = 5.0
-"""The connector compares with Kafka every second, but not in the middle of a batch."""
+"""Without a heartbeat for this long, Kafka or the connector counts as away.
+
+The connector compares its offsets with Kafka's every second, but not within a batch.
+"""
 
 _PROBE = """
 with seen as (
@@ -78,7 +89,7 @@ left join lateral (
 """
 
 Offsets = dict[tuple[str, int], int]
-"""Of the next message, by topic (without prefix) and partition."""
+"""The offset of the next message, by topic (without prefix) and partition."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +102,12 @@ class Away:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a view shows.
+    """Everything that a view shows.
 
-    ``messages`` were stored since ``begin``, the first of them ``seconds`` ago,
-    and ``pace`` a second lately; ``waiting`` are in Kafka only. Percentiles are in
-    milliseconds, over the last minute and ``overall``.
+    ``messages`` were stored since ``begin``, the first of them ``seconds`` ago;
+    ``pace`` is how many per second lately; ``waiting`` are in Kafka but not in the
+    tables yet. Percentiles are in milliseconds: ``p50`` and ``p99`` of the last minute,
+    ``overall`` of all time.
     """
 
     seconds: float
@@ -110,7 +122,7 @@ class Snapshot:
 
 
 class Watch:
-    """Two sessions that watch the database; a context manager."""
+    """Two sessions that watch the database, as a context manager."""
 
     def __init__(self, stack: Pipeline) -> None:
         self._stack = stack
@@ -140,7 +152,7 @@ class Watch:
             thread.join(2)
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start counting from zero."""
         with self._lock:
             self._began: float | None = None
             self._messages = 0
@@ -148,7 +160,7 @@ class Watch:
             self._counts = deque([(time.monotonic(), 0)])
 
     def snapshot(self) -> Snapshot:
-        """What is known now."""
+        """Return what is known now."""
         with self._lock:
             now = time.monotonic()
             while len(self._counts) > 1 and self._counts[1][0] <= now - PACE_SECONDS:
@@ -169,17 +181,17 @@ class Watch:
 
     @property
     def is_ready(self) -> bool:
-        """Whether both sessions had their first answer."""
+        """True once both sessions have had their first answer."""
         with self._lock:
             return bool(self._seen) and self._answers is not None
 
     def has_seen(self, offsets: Offsets) -> bool:
-        """Whether the tables, and the answers, have all messages before these."""
+        """Return whether tables and answers have all messages before these offsets."""
         with self._lock:
             return all(self._seen.get(at, 0) >= next for at, next in offsets.items())
 
     def answered_since(self, moment: float) -> bool:
-        """Whether the answers were asked for after that, of ``time.monotonic()``."""
+        """Return whether the answers were queried after this ``time.monotonic()``."""
         with self._lock:
             return self._asked >= moment
 
