@@ -1,1 +1,1 @@
-"""What every other room needs: settings, the home, errors, logging, waiting."""
+"""Shared by all other packages: settings, the home, errors, logging, waiting."""

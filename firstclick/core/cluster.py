@@ -1,4 +1,4 @@
-"""A Kafka cluster, and what its clients need to be let in."""
+"""A Kafka cluster: its addresses, and the credentials of its clients."""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import wait
@@ -11,30 +11,32 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollectio
 from confluent_kafka.admin import AdminClient
 
 PRODUCER: Mapping[str, Any] = {
-    # Kafka numbers the producer's messages, so that a batch that is sent again is
-    # neither doubled nor out of order
+    # Default: off. The producer numbers its messages, so that Kafka neither stores a
+    # batch twice nor out of order if the producer retries it
     "enable.idempotence": True,
-    # Idempotence needs it: a leader may die with what it alone has acknowledged
+    # Required by idempotence. With acks=1, a leader could die with messages that no
+    # replica has
     "acks": "all",
-    # As Kafka's Java clients do. librdkafka's default would send a key to another
-    # partition than they, where its messages are out of order and never compacted
+    # Partition like Kafka's Java clients. librdkafka's default can send a key to
+    # another partition than they do. Messages of one key in two partitions have no
+    # order, and Kafka never compacts them together
     "partitioner": "murmur2_random",
     # JSON compresses well, and lz4 costs little CPU
     "compression.type": "lz4",
-    # Callbacks report errors; librdkafka would write them to stderr as well
+    # Callbacks report errors. librdkafka would print them to stderr as well
     "log_level": 0,
 }
-"""What every producer of this project's has in common."""
+"""librdkafka settings of every producer in this project."""
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
 class Security(msgspec.Struct, frozen=True):
-    """How a client proves who it is, and knows the cluster.
+    """How a client authenticates itself and the cluster.
 
-    Certificates and keys are PEM, or the paths of files that hold it. Without ``ca``
-    the system's authorities are trusted.
+    Certificates and keys are PEM, or paths of PEM files. Without ``ca``, the client
+    trusts the system's certificate authorities.
     """
 
     protocol: Protocol = "PLAINTEXT"
@@ -56,14 +58,14 @@ class Security(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Cluster:
-    """Addresses, and how to get in."""
+    """A Kafka cluster's addresses, and a client's credentials."""
 
     servers: str
-    """host:port, several separated by commas."""
+    """One or more ``host:port``, separated by commas."""
     security: Security = field(default_factory=Security)
 
     def client(self) -> dict[str, Any]:
-        """What each client of librdkafka's begins its configuration with."""
+        """Return the settings that every librdkafka client of the cluster needs."""
         config = {"bootstrap.servers": self.servers}
         security = self.security
         if security.protocol != "PLAINTEXT":
@@ -81,14 +83,15 @@ class Cluster:
         return config
 
     def producer(self, settings: Mapping[str, Any] | None = None) -> Producer:
-        """Make a producer with `PRODUCER` and ``settings``, librdkafka's, which win.
+        """Create a producer with the settings of `PRODUCER`.
 
-        Raises KafkaException where they can't be used.
+        ``settings`` adds librdkafka settings, or overrides them, for example
+        ``{"linger.ms": 1}``. Raises KafkaException if librdkafka refuses one.
         """
         return Producer({**self.client(), **PRODUCER, **(settings or {})})
 
     def environment(self) -> dict[str, str]:
-        """The variables from which another process makes the same."""
+        """Return the environment variables that give another process this cluster."""
         security = self.security
         variables = {
             "KAFKA_BOOTSTRAP_SERVERS": self.servers,
@@ -107,18 +110,21 @@ class Cluster:
 
 @dataclass(frozen=True)
 class TopicDescription:
-    """What Kafka says of a topic that exists."""
+    """A topic that exists, as Kafka describes it."""
 
     id: str | None
-    """A topic that is deleted and created again gets another one. None where the
-    brokers are older than Kafka 2.8, which has no ids."""
+    """Kafka's id of the topic, which changes if the topic is deleted and created again.
+    None if the brokers are older than Kafka 2.8, which introduced topic ids."""
     partitions: tuple[int, ...]
 
 
 def describe_topics(
     client: AdminClient, names: Iterable[str], seconds: float
 ) -> dict[str, TopicDescription]:
-    """Describe those of the topics that exist. Raises KafkaException."""
+    """Return descriptions of those topics that exist, by name.
+
+    Kafka has ``seconds`` to answer. Raises KafkaException.
+    """
     asked = client.describe_topics(
         TopicCollection(list(names)), request_timeout=seconds
     )
@@ -145,7 +151,7 @@ def describe_topics(
 
 
 class Admin:
-    """A client that asks about topics, and can say why it got no answer."""
+    """An admin client that can tell why a request failed."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._last_error = LastError()
@@ -154,36 +160,42 @@ class Admin:
         )
 
     def reason(self, error: KafkaException) -> str:
+        """Return why a request failed: librdkafka's latest error, if there is one."""
         self.client.poll(0)
         return self._last_error.reason(error)
 
 
 class LastError:
-    """librdkafka's latest one: an error of a request alone seldom says why."""
+    """The latest error that librdkafka reported through ``error_cb``.
+
+    The error of a failed request, such as "timed out", rarely says why it failed. The
+    latest error, such as "connection refused", usually does.
+    """
 
     def __init__(self) -> None:
         self._latest = ""
         self.any = False
-        """Whether there was one; set back by whoever asks."""
+        """True if there was an error since you last set this to False."""
 
     def note(self, error: KafkaError) -> None:
-        """For ``error_cb``."""
+        """Record an error. Pass this method as ``error_cb``."""
         self.any = True
-        # That all brokers are away is said after the reason
+        # librdkafka reports "all brokers down" after the error that says why
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._latest = error.str()
 
     def reason(self, error: KafkaException | KafkaError) -> str:
-        """Say why something failed, by that complaint where there is one."""
+        """Return the latest error if there is one, else the text of ``error``."""
         failure = error.args[0] if isinstance(error, KafkaException) else error
         latest, self._latest = self._latest, ""
         return latest or str(failure.str())
 
 
 def pem(value: str) -> bytes:
-    """The PEM that a setting is, or that is in the file that it names.
+    """Return the PEM in a setting's value, which is PEM itself or the path of a file.
 
-    Line ends may be written as ``\\n``. Raises ValueError where it is neither.
+    In PEM itself, line ends may be written as ``\\n``. Raises ValueError if the value
+    is neither PEM nor the path of a readable file.
     """
     if value.lstrip().startswith("-----BEGIN"):
         return value.replace("\\n", "\n").encode()

@@ -1,13 +1,13 @@
-"""Connections to PostgreSQL that work the same whatever surrounds them.
+"""Connections to PostgreSQL that behave the same on every server.
 
-A database or a role can set what its sessions begin with: the encoding, how a date is
-written, what a transaction may do, how long a statement may take. Each connection of
-ours sets all of that itself, in the startup packet: this costs no round trip and
-outranks ``alter database … set`` and ``alter role … set``. Where a pooler refuses or
-drops these options, they are set by statements.
+A database or a role can define how its sessions start: with which encoding, date format
+and isolation level, and with which timeouts. First Click's connections set all of these
+themselves, in the startup packet. This costs no round trip, and takes precedence over
+``alter database … set`` and ``alter role … set``. If a connection pooler refuses or
+drops these options, First Click sets them by a statement.
 
-What a URL leaves open comes from libpq's own defaults and never from the shell's
-``PG…`` variables, which ``firstclick.core.environment`` takes away.
+For parts that the URL leaves open, such as the port, libpq's built-in defaults apply
+and never the shell's ``PG…`` variables: ``firstclick.core.environment`` removes them.
 """
 
 from typing import Any
@@ -31,7 +31,8 @@ FORMATS = {
     "transform_null_equals": "off",
     "search_path": '"$user", public',
 }
-"""How values are written and read, and names found: PostgreSQL's defaults, in UTC."""
+"""How values are written and read, and how names are resolved: PostgreSQL's defaults,
+but with UTC as the time zone."""
 
 TRANSACTIONS = {
     "default_transaction_isolation": "read committed",
@@ -40,7 +41,7 @@ TRANSACTIONS = {
     "restrict_nonsystem_relation_kind": "",
     "exit_on_error": "off",
 }
-"""What a transaction is."""
+"""How transactions behave: PostgreSQL's defaults."""
 
 LIMITS = {
     "default_transaction_read_only": "off",
@@ -50,9 +51,10 @@ LIMITS = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
 }
-"""What a session may do and for how long: without a limit, as by default."""
+"""Limits and timeouts of a session: none, which are PostgreSQL's defaults."""
 
-# PostgreSQL reports it to each client since version 18. No pooler's default is the same
+# Since version 18, PostgreSQL reports search_path to each client, so that its value
+# shows whether the options reached the server. No pooler has our value as its default
 _TOLD = "search_path"
 _TOLD_SINCE = 180000
 
@@ -66,12 +68,12 @@ def connect(
     connect_timeout: int = 10,
     **parameters: Any,
 ) -> psycopg.Connection[tuple[Any, ...]]:
-    """Connect, with all settings that the code depends on.
+    """Connect to a database, with all session settings that the code depends on.
 
-    Another engine than PostgreSQL, which ``target`` names as dbt does, gets none of
-    them. ``within_limits`` keeps those of ``LIMITS`` that the role has.
-    ``connect_timeout`` is in seconds, ``parameters`` are libpq's. Raises
-    psycopg.OperationalError.
+    ``target`` is the dbt target; an engine other than ``embedded`` gets no settings.
+    With ``within_limits``, the role's own limits apply instead of ``LIMITS``.
+    ``connect_timeout`` is in seconds. ``parameters`` are libpq's, for example
+    ``application_name``. Raises psycopg.OperationalError.
     """
     settings = _settings(target, within_limits)
     arguments = {"connect_timeout": connect_timeout, **parameters}
@@ -101,7 +103,7 @@ async def connect_async(
     connect_timeout: int = 10,
     **parameters: Any,
 ) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """As ``connect``, in autocommit mode."""
+    """Like ``connect``, but asynchronous and always in autocommit mode."""
     settings = _settings(target, within_limits)
     arguments = {"connect_timeout": connect_timeout, **parameters}
     try:
@@ -124,12 +126,15 @@ async def connect_async(
 
 
 def session_options(given: str = "", *, within_limits: bool = False) -> str:
-    """Return libpq's ``options`` with the settings behind those that are given."""
+    """Return a value for libpq's ``options``: those given, then our settings."""
     return _options(given, _settings("embedded", within_limits))
 
 
 def postgres_environment(database_url: str) -> dict[str, str]:
-    """The variables by which libpq's programs and profiles.yml find the database."""
+    """Return the ``PG…`` variables of a URL, for libpq's programs and profiles.yml.
+
+    For example ``PGHOST`` and ``PGDATABASE``.
+    """
     variables = {
         option.keyword.decode(): option.envvar.decode()
         for option in Conninfo.get_defaults()
@@ -148,7 +153,10 @@ def postgres_environment(database_url: str) -> dict[str, str]:
 def session_environment(
     database_url: str, target: str = "embedded", *, within_limits: bool = False
 ) -> dict[str, str]:
-    """As ``postgres_environment``, with the settings: for programs of ours, and dbt."""
+    """Return ``postgres_environment`` with the session settings in ``PGOPTIONS``.
+
+    This is for dbt and for the programs that First Click runs itself.
+    """
     variables = postgres_environment(database_url)
     if target == "embedded":
         variables["PGOPTIONS"] = session_options(
@@ -180,7 +188,8 @@ def _options(given: str, settings: dict[str, str]) -> str:
 
 
 def _are_refused(error: psycopg.OperationalError) -> bool:
-    # As PgBouncer says it, and a PostgreSQL before 18, whose version is told by others
+    # The first is PgBouncer's. The second is of a PostgreSQL before 18, which lacks
+    # some of the settings; our callers report its version
     words = ("unsupported startup parameter", "unrecognized configuration parameter")
     return any(each in str(error) for each in words)
 
@@ -189,7 +198,7 @@ def _are_set(
     connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any],
     settings: dict[str, str],
 ) -> bool:
-    """Whether the server has taken the options; so for one that can't have them."""
+    """Return whether the server applied the options; True for one before version 18."""
     if not settings or connection.info.server_version < _TOLD_SINCE:
         return True
     return connection.info.parameter_status(_TOLD) == settings[_TOLD]

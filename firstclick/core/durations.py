@@ -1,6 +1,6 @@
-"""How long things are, as the project's variables say it, in seconds.
+"""The durations in the dbt project's variables, in seconds.
 
-The same as the macro ``seconds_of`` makes of them.
+``seconds_of`` follows the same rules as the macro of that name.
 """
 
 import re
@@ -20,9 +20,9 @@ _LONGEST = 36_500 * _SECONDS["day"]
 
 @cache
 def seconds_of(variable: str, project: Path = PROJECT) -> int:
-    """Read a variable of the project's dbt_project.yml, such as ``36 hours``.
+    """Read a duration from the variables of the project's dbt_project.yml.
 
-    Raises SettingsError.
+    For example, ``36 hours`` is 129,600. Raises SettingsError for any other text.
     """
     file = project / "dbt_project.yml"
     text = str(yaml.safe_load(file.read_text())["vars"][variable])
@@ -38,10 +38,12 @@ def seconds_of(variable: str, project: Path = PROJECT) -> int:
 
 
 def hours_of_messages(project: Path = PROJECT) -> int:
-    """For how long Kafka has to keep a message, so that all can be read again.
+    """Return how many hours Kafka must keep messages, so that all can be read again.
 
-    That is as long as the models keep purchases, and clicks a window longer, by their
-    own times: they may be younger than Kafka says, by minutes. Raises SettingsError.
+    The models keep purchases for ``retention``, and clicks for one
+    ``attribution_window`` longer. They go by the events' own times, which may be some
+    minutes later than Kafka's timestamps, so an hour is added. For example, 48 hours
+    and 10 minutes are rounded up to 49 hours and make 50. Raises SettingsError.
     """
     seconds = seconds_of("retention", project)
     seconds += seconds_of("attribution_window", project)

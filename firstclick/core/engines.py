@@ -1,4 +1,4 @@
-"""What a client has to know of each engine; everything else is the same on all."""
+"""The differences between the engines that a client has to know."""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -6,46 +6,49 @@ from typing import LiteralString
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """How to read an engine, and what it can't be asked to hold."""
+    """How a client reads an engine, and the ways in which the engine behaves."""
 
     name: str
-    """As dbt's target and FIRSTCLICK_TARGET name it."""
+    """The name of its dbt target, as in FIRSTCLICK_TARGET."""
     title: str
-    """As people call it."""
+    """The name to show to people."""
     begin: LiteralString
-    """Begins a transaction whose queries all see one moment."""
+    """Statement that begins a transaction whose queries all see the same moment."""
     now: LiteralString
-    """Asks for that moment."""
+    """Query that returns that moment."""
     messages: LiteralString
-    """Selects the latest message of each key from ``raw``, without tombstones. Where
-    the source holds everything that ever came, only messages within the retention
-    count."""
+    """Query for the latest message of each key in ``raw``, without tombstones. If the
+    source keeps every message it ever read, the query only returns those within the
+    retention."""
     first: LiteralString | None = None
-    """The first query of a transaction, on an engine that ties a transaction to the
-    schemas that its first query reads."""
+    """The first query of a transaction, for an engine that restricts a transaction to
+    the schemas that its first query reads."""
     sources_suffix: str = ""
-    """Follows the pipeline's schema in the name of the schema of sources and reference
-    data."""
+    """Suffix that makes the pipeline's schema into the schema of the sources and the
+    reference data."""
     same_user: LiteralString = "clicks.user_id = wanted.user_id"
-    """Compares the users of two rows, in the form that an index serves."""
+    """Condition that compares the users of two rows, written so that it can use an
+    index."""
     flush: LiteralString | None = None
-    """Makes later queries see what this session has written."""
+    """Statement after which queries see this session's writes."""
     has_progress: bool = False
-    """Whether SQL tells what has been read from Kafka (kafka_offsets), and what still
-    has to be published (checkouts_changes)."""
+    """True if SQL can show what has been read from Kafka (kafka_offsets) and what is
+    still to be published (checkouts_changes)."""
     has_microseconds: bool = False
-    """Whether a moment may be between two milliseconds."""
+    """True if the engine's current time has microseconds, not only milliseconds."""
     may_be_behind: bool = False
-    """Whether a relation that depends on the time may show an earlier moment while the
-    engine has more to do than it can."""
+    """True if a relation that depends on the time may show an earlier moment while the
+    engine is overloaded."""
     takes_keyless: bool = True
-    """Whether a message without a key becomes a row; if not, it stops the source."""
+    """True if a message without a key becomes a row. If not, it stops the source."""
     differs_where_it_may: bool = True
-    """Whether the engine differs where the specification leaves it the choice."""
+    """True if the engine differs from the oracle where the specification allows it."""
 
     def sources_of(self, schema: str) -> str:
-        """Return the schema of sources and reference data, which a deployment beside
-        the pipeline leaves alone."""
+        """Return the schema of the sources and the reference data.
+
+        A deployment beside the running pipeline, in ``…_dbt_deploy``, shares them.
+        """
         return schema.removesuffix("_dbt_deploy") + self.sources_suffix
 
 
@@ -112,4 +115,4 @@ ENGINES = {
         ),
     )
 }
-"""By name."""
+"""The engines by name."""

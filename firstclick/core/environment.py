@@ -1,9 +1,10 @@
-"""What processes have of the shell's environment: what they need, and no more.
+"""Keeps the shell's environment variables away from the pipeline's processes.
 
-A variable of the shell's must not decide what the pipeline does: ``PGOPTIONS`` or
-``PGSERVICE`` where it connects to, ``DBT_FULL_REFRESH`` or ``DBT_EMPTY`` what is
-deployed, ``http_proxy`` who is asked whether the live page is there. So each process
-that we start gets the variables of this module and its own.
+A variable in your shell must not change what the pipeline does. For example,
+``PGOPTIONS`` and ``PGSERVICE`` would change where it connects, ``DBT_FULL_REFRESH`` and
+``DBT_EMPTY`` what it deploys, and ``http_proxy`` where it looks for the live page. So
+each process that First Click starts only gets its own variables and those that this
+module lists.
 """
 
 import os
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Not PG_COLOR, which is how psql looks
+# PG_COLOR doesn't match: it only changes how psql looks
 _LIBPQ = re.compile(r"PG[A-Z][A-Z_]*")
 
 _KEPT = (
@@ -27,10 +28,10 @@ _KEPT = (
 
 _FOR_ALL = {
     "LANG": "C.UTF-8",
-    # Our own code, and no other that the shell's PYTHONPATH leads to
+    # Replaces the shell's PYTHONPATH, which could lead to other code
     "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     "PYTHONUNBUFFERED": "1",
-    # Whatever LANG means on this machine
+    # UTF-8, even on a machine without the locale C.UTF-8
     "PYTHONUTF8": "1",
 }
 
@@ -39,17 +40,18 @@ DOWNLOADING = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "XDG_CONFIG_HOME"),
 )
-"""What a process needs besides that downloads something."""
+"""Additional variables of a process that downloads something."""
 
 MODELS = ("DBT_ENV_",)
-"""What dbt has besides: variables of the user's, which models read by ``env_var``."""
+"""Additional variables of dbt: your own, which models read with ``env_var``. The
+underscore at the end makes this a prefix."""
 
 
 def forget_libpq() -> None:
-    """Take libpq's variables out of our environment: ``DATABASE_URL`` alone decides.
+    """Remove libpq's variables from this process, so that only ``DATABASE_URL`` counts.
 
-    Each of them would else decide what a URL leaves open, for example ``PGOPTIONS``,
-    ``PGSERVICE``, ``PGHOSTADDR`` and ``PGTARGETSESSIONATTRS``.
+    Otherwise ``PGOPTIONS``, ``PGSERVICE``, ``PGHOSTADDR``, ``PGTARGETSESSIONATTRS`` and
+    others would apply wherever the URL leaves something open.
     """
     for name in [name for name in os.environ if _LIBPQ.fullmatch(name)]:
         del os.environ[name]
@@ -58,10 +60,10 @@ def forget_libpq() -> None:
 def child_environment(
     own: Mapping[str, str], also: Sequence[str] = ()
 ) -> dict[str, str]:
-    """The environment of a process that we start: its ``own`` variables come first.
+    """Return the environment of a child process. Its ``own`` variables take precedence.
 
-    ``also`` names others of the shell's that it gets; a name that ends in an
-    underscore stands for all that begin with it.
+    ``also`` names more of the shell's variables that it gets. A name that ends in an
+    underscore is a prefix: ``DBT_ENV_`` stands for ``DBT_ENV_REGION`` and so on.
     """
     names = {*_KEPT, *also}
     prefixes = tuple(name for name in also if name.endswith("_"))

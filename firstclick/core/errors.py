@@ -2,9 +2,10 @@
 
 
 class FirstClickError(Exception):
-    """What was expected, what came, and what to do, in one line.
+    """An error with a message for the user, on one line.
 
-    The command line prints the message and exits with status 1.
+    The message says what was expected, what was found instead, and what to do. The
+    command line prints it and exits with status 1.
     """
 
 
@@ -13,7 +14,7 @@ class SettingsError(FirstClickError):
 
 
 class ServerError(FirstClickError):
-    """Kafka or PostgreSQL did not start, or is not reachable."""
+    """Kafka or PostgreSQL did not start, is not reachable, or refused a request."""
 
 
 class HomeError(FirstClickError):

@@ -1,4 +1,4 @@
-"""What a worker can't do just now, left in a file for ``firstclick status``."""
+"""Files in which workers record their current failures for ``firstclick status``."""
 
 import contextlib
 import time
@@ -10,36 +10,42 @@ import msgspec
 from firstclick.core.home import write_private
 
 SUFFIX = ".failure"
-"""Of the files, each named after its worker and what fails."""
+"""Suffix of the files, which are named WORKER.SUBJECT.failure."""
 
 QUIET_SECONDS = 15.0
-"""Without a failure for so long, the next one has nothing to do with the last."""
+"""After this long without a failure, the next failure counts as a new one."""
 
 _RELAPSES = 3
-"""Of what works and fails in turn, so many make it count as failing."""
+"""How many relapses make something that works and fails in turn count as failing."""
 
 
 class Failure(msgspec.Struct):
-    """Times are of ``time.monotonic()``, which all processes of a machine share."""
+    """Repeated failure of one thing. Times are in seconds, by ``time.monotonic()``,
+    which all processes of a machine share.
+    """
 
     subject: str
-    """What fails, for example `Kafka`."""
+    """The thing that fails, for example `Kafka`."""
     reason: str
+    """The latest error, on one line."""
     since: float
+    """When it first failed."""
     latest: float
+    """When it last failed."""
     works: bool = False
-    """Whether it has succeeded after the latest failure."""
+    """True if it has succeeded since the latest failure."""
     relapses: int = 0
-    """How often it failed again after it had succeeded."""
+    """How often it failed again after a success."""
 
     def is_over(self, now: float) -> bool:
+        """Return whether to stop reporting the failure."""
         if not self.works:
             return False
         return self.relapses < _RELAPSES or now - self.latest > QUIET_SECONDS
 
 
 class FailureFile:
-    """The file of one worker and one subject; nothing is kept without a directory."""
+    """The file of one worker and subject. Without a directory, nothing is written."""
 
     def __init__(self, directory: Path | None, worker: str, subject: str) -> None:
         self._file = (
@@ -49,7 +55,7 @@ class FailureFile:
         self._failure = self._read()
 
     def note(self, reason: str) -> None:
-        """Note a failure."""
+        """Record a failure. ``reason`` is one line."""
         now = time.monotonic()
         last = self._failure
         if last is None or (last.works and now - last.latest > QUIET_SECONDS):
@@ -61,13 +67,13 @@ class FailureFile:
         self._write()
 
     def clear(self) -> None:
-        """Note a success; costs nothing unless it is the first after a failure."""
+        """Record a success. Only the first one after a failure writes the file."""
         if self._failure is not None and not self._failure.works:
             self._failure.works = True
             self._write()
 
     def _read(self) -> Failure | None:
-        # Of the process before this one, which may have ended because of it
+        # The previous process may have ended because of this very failure
         if self._file is None:
             return None
         try:
@@ -77,13 +83,13 @@ class FailureFile:
 
     def _write(self) -> None:
         if self._file is not None:
-            # On a full disk the old one stays
+            # If the disk is full, the old file stays
             with contextlib.suppress(OSError):
                 write_private(self._file, msgspec.json.encode(self._failure))
 
 
 def failures(directory: Path, worker: str) -> Iterator[Failure]:
-    """What a worker fails at now."""
+    """Yield the current failures of a worker."""
     now = time.monotonic()
     for file in sorted(directory.glob(f"{worker}.*{SUFFIX}")):
         with contextlib.suppress(OSError, msgspec.DecodeError):
