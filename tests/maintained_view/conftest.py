@@ -1,4 +1,4 @@
-"""A project for each test, in a database of its own: most are copies of one."""
+"""A project for each test in a database of its own, mostly a copy of a template."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,7 +24,7 @@ insert into returns select n, n * 2, 1 from generate_series(1, 50) as n;
 
 @pytest.fixture(scope="session")
 def superuser(servers: Pipeline) -> str:
-    """The URL of the servers' database for its superuser."""
+    """Return the URL of the servers' database for the superuser."""
     return make_conninfo(
         servers.database_url,
         user="postgres",
@@ -36,9 +36,10 @@ def superuser(servers: Pipeline) -> str:
 def make_project(
     servers: Pipeline, superuser: str, tmp_path_factory: pytest.TempPathFactory
 ) -> MakeProject:
-    """Makes projects, one at a time in the database `maintained`, which is dropped.
+    """Return a context manager that makes a project in the database `maintained`.
 
-    The name stays the same, as what is deployed names its database.
+    It drops the database afterwards. The name is always the same, because a deployed
+    project contains the name of its database.
     """
     url = make_conninfo(servers.database_url, dbname="maintained")
 
@@ -59,7 +60,7 @@ def make_project(
 
 @pytest.fixture(scope="session")
 def template(make_project: MakeProject, superuser: str) -> str:
-    """A database in which the project was deployed while its tables were empty."""
+    """Make a template database in which the project is deployed on empty tables."""
     with make_project() as project:
         project.make_tables()
         project.run()
@@ -70,7 +71,7 @@ def template(make_project: MakeProject, superuser: str) -> str:
 
 @pytest.fixture
 def project(make_project: MakeProject) -> Iterator[ProjectAtWork]:
-    """Not deployed yet."""
+    """Make a project that isn't deployed yet."""
     with make_project() as project:
         project.make_tables()
         yield project
@@ -78,14 +79,14 @@ def project(make_project: MakeProject) -> Iterator[ProjectAtWork]:
 
 @pytest.fixture
 def deployed(make_project: MakeProject, template: str) -> Iterator[ProjectAtWork]:
-    """Deployed as it stands."""
+    """Make a deployed project with empty tables."""
     with make_project(template) as project:
         yield project
 
 
 @pytest.fixture
 def filled(deployed: ProjectAtWork) -> ProjectAtWork:
-    """Deployed, with rows in its tables since."""
+    """Make a deployed project whose tables were then filled."""
     with deployed.connect() as connection:
         connection.execute(SALES)
     return deployed
@@ -93,7 +94,7 @@ def filled(deployed: ProjectAtWork) -> ProjectAtWork:
 
 @pytest.fixture
 def as_replica(superuser: str, filled: ProjectAtWork) -> psycopg.Connection[Any]:
-    """A session for which only what is `enable always` fires."""
+    """Open a session that fires only triggers that are `enable always`."""
     with psycopg.connect(superuser) as connection:
         connection.execute(
             "grant set on parameter session_replication_role to firstclick"

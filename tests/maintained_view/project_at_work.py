@@ -1,4 +1,4 @@
-"""The small dbt project of these tests, deployed to a schema of its own."""
+"""The small dbt project of these tests, in a schema of its own."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ create table shelves (
 
 @dataclass
 class ProjectAtWork:
-    """A copy of the project that may be edited, and its schema."""
+    """A copy of the project that a test may edit, and its schema."""
 
     directory: Path
     database_url: str
@@ -48,13 +48,13 @@ class ProjectAtWork:
         return str(conninfo_to_dict(self.database_url)["dbname"])
 
     def make_tables(self) -> None:
-        """What the models read, still without rows."""
+        """Create the tables that the models read, without rows."""
         with self.connect() as connection:
             connection.execute(f"create schema {self.schema}".encode())
             connection.execute(TABLES)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """A session whose unqualified names are those of the schema."""
+        """Open a session whose search path is the project's schema."""
         return psycopg.connect(
             self.database_url,
             options=f"-c search_path={self.schema}",
@@ -63,7 +63,7 @@ class ProjectAtWork:
     def dbt(
         self, *arguments: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run dbt; what it printed is in `stdout`."""
+        """Run dbt; the result's `stdout` holds all its output."""
         return run_dbt(
             *arguments,
             directory=self.directory,
@@ -71,7 +71,7 @@ class ProjectAtWork:
                 **os.environ,
                 **postgres_environment(self.database_url),
                 "FIRSTCLICK_SCHEMA": self.schema,
-                # No test reads them
+                # Saves time: no test reads these files
                 "DBT_WRITE_JSON": "false",
                 "DBT_LOG_LEVEL_FILE": "none",
                 **environment,
@@ -79,7 +79,10 @@ class ProjectAtWork:
         )
 
     def run(self, *arguments: str) -> dict[str, str]:
-        """`dbt run`: what was done, by model. Fails where dbt does."""
+        """Run `dbt run`; return what it did, by model. Fails if dbt does.
+
+        For example, ``{"sale_days": "unchanged"}``.
+        """
         result = self.dbt("run", *arguments)
         assert result.returncode == 0, result.stdout
         return {
@@ -91,17 +94,17 @@ class ProjectAtWork:
         }
 
     def edit(self, model: str, old: str, new: str) -> None:
-        """Replace a piece of a model's file, which must be there."""
+        """Replace ``old``, which the model's file must contain, with ``new``."""
         path = self.directory / "models" / f"{model}.sql"
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
 
     def differences(self, connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
-        """Rows that a model's table has and its SQL has not, and the other way.
+        """Compare each model's table with its SQL; return the rows of only one of them.
 
-        The SQL is run under the settings that models are computed with, which then are
-        those of the session until its transaction ends.
+        The SQL runs with the settings that models are computed with. The session keeps
+        these settings until its transaction ends.
         """
         connection.execute(f"select {self.schema}_maintenance.pin()".encode())
         models = connection.execute(

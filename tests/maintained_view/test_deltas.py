@@ -35,7 +35,7 @@ SURROUNDINGS = {
 
 
 class Shopkeeper:
-    """Makes up statements of every kind."""
+    """A source of random statements of every kind."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -57,7 +57,7 @@ class Shopkeeper:
         return self.random.sample(SALE_IDS, self.random.choice([0, 1, 2, 20]))
 
     def surroundings(self) -> dict[str, str]:
-        """Settings that a session may have."""
+        """Choose settings for a session."""
         return {
             name: self.random.choice(values)
             for name, values in SURROUNDINGS.items()
@@ -65,7 +65,7 @@ class Shopkeeper:
         }
 
     def statement(self) -> tuple[str, list[list[Any]]]:
-        """A statement and the parameter sets to run it with, perhaps none."""
+        """Choose a statement and its parameters, which may be none."""
         random = self.random
         kind = random.choice(
             ["sales"] * 4
@@ -300,10 +300,10 @@ def test_writers_at_once_miss_none_of_each_others_rows(deployed: ProjectAtWork) 
                     connection.execute(statement.encode(), parameters or None)
                     connection.commit()
                 except (
-                    psycopg.errors.DeadlockDetected,  # two who locked several tables
-                    psycopg.errors.UniqueViolation,  # two who merged one new row
+                    psycopg.errors.DeadlockDetected,  # two locked several tables
+                    psycopg.errors.UniqueViolation,  # two merged the same new row
                 ):
-                    # PostgreSQL's answer with or without maintained views
+                    # PostgreSQL also raises these without maintained views
                     connection.rollback()
                 except BaseException as error:
                     failures.append(error)

@@ -1,4 +1,4 @@
-"""What is a JSON object, and the numbers in it, are what the oracle says."""
+"""SQL and the oracle agree on which payloads are JSON objects, and on their numbers."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -45,7 +45,7 @@ def test_any_message_is_the_object_that_the_oracle_reads(
                 elif kind == "number":
                     assert Decimal(text) == value, payload
                 else:
-                    # Beyond what numeric holds, and so beyond any field
+                    # Too large or too precise for numeric, and so for any field
                     assert (kind, text) == ("boolean", "true"), payload
                     assert (
                         abs(value.adjusted()) > 131_071 or value.as_tuple()[2] < -16_383

@@ -1,4 +1,4 @@
-"""Deploying again changes what was edited, and nothing else, while readers read."""
+"""A deployment changes the edited models, and only these, while readers read."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ select (select sum(revenue) from region_totals), (select sum(amount) from sale_d
 def reading(
     project: ProjectAtWork, query: LiteralString = TOTALS
 ) -> Iterator[set[tuple[object, ...]]]:
-    """Read totals and details in one statement over and over; yields what was seen."""
+    """Run a query over and over while the block runs; yield the set of its answers."""
     seen: set[tuple[object, ...]] = set()
     failures: list[psycopg.Error] = []
     done = threading.Event()
@@ -57,7 +57,7 @@ def test_an_edit_reaches_everything_derived_from_it_at_once(
     filled.edit("named_sales", "product is not null", "amount > 100")
     filled.edit("sale_details", "sales.amount,", "sales.amount * 2 as amount,")
     with reading(filled) as seen:
-        # Of the two, the view alone
+        # Of the two edited models, only the view
         outcomes = filled.run("--select", "named_sales")
         assert outcomes == {"named_sales": "updated"}
         outcomes = filled.run()
@@ -119,7 +119,11 @@ select shop_id, count(*) as sales from {{ ref('sale_details') }} group by shop_i
 
 
 def edit_everything(project: ProjectAtWork) -> None:
-    """A column goes with its readers' words, another comes; models as well, or turn."""
+    """Make edits of every kind.
+
+    Columns come and go, with the models that read them adapted; models are added,
+    renamed and turned from tables into views and back.
+    """
     table, view = "delta='map', keys='sale_id'", "materialized='view'"
     project.edit("large_sales", table, view)
     project.edit("dear_sales", view, table)
@@ -135,7 +139,7 @@ def edit_everything(project: ProjectAtWork) -> None:
 
 
 def made(project: ProjectAtWork) -> list[tuple[object, ...]]:
-    """All relations, columns, indexes, functions and triggers of the project."""
+    """Return all relations, columns, indexes, functions and triggers of the project."""
     with project.connect() as connection:
         return connection.execute(
             """
@@ -197,7 +201,7 @@ def test_all_edits_of_a_run_become_visible_at_once(filled: ProjectAtWork) -> Non
 def test_readers_read_while_all_is_computed(filled: ProjectAtWork) -> None:
     edit_everything(filled)
     filled.edit("dear_sums", "sum(amount)", "sum(2 * amount)")
-    # It waits for us where it is computed, after much else
+    # Computing this model waits for our lock, after much else has been computed
     text = NEW.replace(
         "group by", "where pg_advisory_lock_shared(7) is not null group by"
     )
@@ -273,7 +277,10 @@ def test_what_differs_after_a_run_at_once_is_published_again(
 
 
 def made_anew(project: ProjectAtWork) -> str:
-    """What a run at once says of models that it changes: of those begun, nothing."""
+    """Deploy all at once, assert that nothing changes, and return the output.
+
+    The output is without the lines that say that a model has begun.
+    """
     before = made(project)
     result = project.dbt(*AT_ONCE)
     assert result.returncode == 0, result.stdout

@@ -1,4 +1,4 @@
-"""Changes that pass the triggers by are noticed, and the models brought up to date."""
+"""A deployment notices changes that bypassed the triggers, and repairs the models."""
 
 import os
 import subprocess
@@ -84,8 +84,8 @@ PASSED_BY: dict[str, tuple[LiteralString, str, str, str]] = {
         'the trigger "000_guard" is missing',
     ),
 }
-"""Ways past the triggers of a table, of which none is in the way of another: each with
-a model that only this way misses changes of, the table, and what is said of it."""
+"""Ways to bypass the triggers of a table, which don't affect one another. Each has a
+model that misses changes only in this way, the table, and the reported problem."""
 
 
 @pytest.mark.parametrize("at_once", [False, True])

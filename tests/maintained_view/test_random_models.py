@@ -1,6 +1,6 @@
-"""Models that nobody thought of equal their SQL, too, whatever is done to the tables.
+"""Random models, too, equal their SQL after any changes to the tables.
 
-`FIRSTCLICK_TEST_SEED` repeats a run, `FIRSTCLICK_TEST_LONG=1` makes it a long one.
+Set `FIRSTCLICK_TEST_SEED` to repeat a run, and `FIRSTCLICK_TEST_LONG=1` for a long one.
 """
 
 import os
@@ -19,10 +19,10 @@ LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))
 
 Models = dict[str, str]
-"""Name to file."""
+"""The text of each model's file, by name."""
 
 SALES = "sales"
-"""The relation that others are like: of sale_id, shop_id, product, amount, sold_at."""
+"""A relation with sale_id, shop_id, product, amount, sold_at, which others have, too."""
 
 COLUMNS = {
     "shop_id": ["sales.shop_id", "nullif(sales.shop_id, 1)"],
@@ -78,7 +78,7 @@ SUMS = [
 
 
 def read(relation: str) -> str:
-    """How a model names a relation; a table of the shop is a source."""
+    """Return the Jinja reference to a relation; the shop's tables are sources."""
     if relation in (SALES, "returns", "shops"):
         return f"{{{{ source('shop', '{relation}') }}}}"
     return f"{{{{ ref('{relation}') }}}}"
@@ -91,7 +91,7 @@ def model(sql: str, **config: object) -> str:
 
 @st.composite
 def like_sales(draw: st.DrawFn, parent: str) -> str:
-    """A model with the columns of sales, of another that has them."""
+    """Draw a model with the columns of sales, which reads another such relation."""
     kind = draw(st.sampled_from(["view", "map", "look up", "inner join", "left join"]))
     columns = {name: draw(st.sampled_from(texts)) for name, texts in COLUMNS.items()}
     where = draw(st.sampled_from(FILTERS))
@@ -133,7 +133,7 @@ def like_sales(draw: st.DrawFn, parent: str) -> str:
 
 @st.composite
 def totals(draw: st.DrawFn, parent: str) -> str:
-    """Sums and counts by one to three columns."""
+    """Draw a model with sums and counts by one to three columns."""
     keys = draw(st.lists(st.sampled_from([*GROUPS]), min_size=1, unique=True))
     sums = draw(st.lists(st.sampled_from(SUMS), unique=True))
     groups = [f"{GROUPS[key]} as {key}" for key in keys]
@@ -174,7 +174,7 @@ def movements(draw: st.DrawFn, parent: str) -> str:
 
 @st.composite
 def extremes(draw: st.DrawFn, parent: str) -> str:
-    """What no sum gives: a group is computed anew from its rows."""
+    """Draw a model with minima and maxima, which recomputes a group from its rows."""
     keys = draw(st.lists(st.sampled_from([*GROUPS]), min_size=1, unique=True))
     groups = ", ".join(f"{GROUPS[key]} as {key}" for key in keys)
     sql = (
@@ -188,7 +188,7 @@ def extremes(draw: st.DrawFn, parent: str) -> str:
 
 @st.composite
 def first_sales(draw: st.DrawFn, parent: str) -> str:
-    """The first of each group, by `distinct on` or by a window."""
+    """Draw a model of each group's first sale, by `distinct on` or a window."""
     key = draw(st.sampled_from(["shop_id", "product"]))
     order, where = draw(st.sampled_from(ORDERS)), draw(st.sampled_from(FILTERS))
     sales = f"from {read(parent)} as sales where {where}"
@@ -208,7 +208,7 @@ def first_sales(draw: st.DrawFn, parent: str) -> str:
 
 @st.composite
 def first_returns(draw: st.DrawFn, parent: str) -> str:
-    """Of each sale the first return that it could have."""
+    """Draw a model of each sale's first return, by a lateral join."""
     order = draw(st.sampled_from(["returns.refund desc, ", "returns.refund, ", ""]))
     also = draw(st.sampled_from(["true", "returns.refund < sales.amount"]))
     sql = (
@@ -236,7 +236,10 @@ def returned_sales(draw: st.DrawFn, parent: str) -> str:
 
 @st.composite
 def compared_sales(draw: st.DrawFn, parent: str, other: str) -> str:
-    """A change may come by two ways, even of one table through two views."""
+    """Draw a join of two relations, through both of which a change may arrive.
+
+    They may even be two views of the same table.
+    """
     sql = (
         "select sales.sale_id, sales.amount, others.product as other_product,"
         " sales.amount - others.amount as difference\n"
@@ -265,7 +268,7 @@ LEAVES: Sequence[Callable[[str], st.SearchStrategy[str]]] = (
 
 @st.composite
 def projects(draw: st.DrawFn) -> Models:
-    """Some models like sales, which read one another, and one of each kind of them."""
+    """Draw two to four models like sales, and one of every other kind on top."""
     models: Models = {}
     relations = [SALES]
     for number in range(draw(st.integers(2, 4))):
@@ -279,7 +282,7 @@ def projects(draw: st.DrawFn) -> Models:
     return models
 
 
-# Hypothesis takes up to 300 s to shorten what goes wrong
+# Seconds: Hypothesis takes up to 300 s to shrink a failing example
 @pytest.mark.timeout(0 if LONG else 600)
 @seed(SEED)
 @settings(
@@ -313,11 +316,11 @@ def test_any_models_equal_their_sql_after_any_transactions(
         with project.connect() as connection:
             for number in range(transactions):
                 if number == transactions // 4:
-                    # By then there may be rows to begin with
+                    # Deploy late, so that the tables may already have rows
                     project.run()
                 if number == transactions // 2:
-                    # All of them anew, each from what others will only be; no reader of
-                    # ours is to be waited for
+                    # Rebuild all models, each from others that are not visible yet.
+                    # Commit first, or the deployment would wait for our own reads
                     connection.commit()
                     project.run("--full-refresh", "--vars", "at_once: true")
                 for _ in range(random.choice([1, 1, 2])):

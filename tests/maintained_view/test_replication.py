@@ -35,7 +35,7 @@ THEN: list[LiteralString] = [
 
 @pytest.fixture(scope="module")
 def replicating(make_home: Callable[[], Path]) -> Pipeline:
-    """Servers of which PostgreSQL replicates, with a database `shop`."""
+    """Start servers whose PostgreSQL can replicate, with a database `shop`."""
     home = make_home()
     settings = Settings.load().model_copy(update={"home": home})
     stack = stacks.start(settings, detach=False, servers_only=True).pipeline
@@ -79,7 +79,8 @@ def test_models_follow_a_subscription(
         shop.execute(TABLES)
         shop.execute(FIRST)
         shop.execute("create publication shop for tables in schema replicated")
-        # By hand, as both are one server, where to make it would wait for itself
+        # With both databases on one server, create subscription would hang if it
+        # created the slot itself
         shop.execute("select pg_create_logical_replication_slot('shop', 'pgoutput')")
         where = superuser_of(replicating, dbname="shop").replace("'", "''")
         subscriber.execute(
@@ -98,7 +99,7 @@ def test_models_follow_a_subscription(
 
 
 def rows(connection: psycopg.Connection[Any]) -> list[Any]:
-    """What the tables hold, which are the same in either database."""
+    """Return the rows of the tables, which both databases have."""
     with connection.transaction():
         return [
             connection.execute(f"select * from {table} order by 1".encode()).fetchall()

@@ -1,4 +1,4 @@
-"""A seed owns its file's rows; a file that is wrong is an error that says where."""
+"""A seed owns its file's rows; a wrong file is an error that names the place."""
 
 from decimal import Decimal
 from typing import Any
@@ -39,11 +39,11 @@ MODELS = {
 FILE = "ware_id,name,price\nw1,hat,1.5\nw2,sock,2\nw3,hat,300\n"
 
 WAYS = [["build"], ["build", "--vars", "at_once: true"]]
-"""Model by model, and all at once."""
+"""The two ways to deploy: model by model, and all at once."""
 
 
 class Shop:
-    """A project with a seed, deployed in one of the two ways."""
+    """A project with a seed, deployed in one of the two ``WAYS``."""
 
     def __init__(self, project: ProjectAtWork, way: list[str]) -> None:
         self.project = project
@@ -62,7 +62,7 @@ class Shop:
         path.write_text(text + CONFIG.replace("PRICE", price))
 
     def dbt(self, file: str | bytes, *arguments: str) -> tuple[int, str]:
-        """Write the file and deploy; returns dbt's exit code and its words."""
+        """Write the file and deploy; return dbt's exit code and output."""
         self.file.write_bytes(file if isinstance(file, bytes) else file.encode())
         result = self.project.dbt(*self.way, *arguments)
         return result.returncode, " ".join(result.stdout.split())
@@ -100,7 +100,7 @@ def test_a_seed_removes_and_overwrites_only_what_a_seed_brought(shop: Shop) -> N
     shop.deploy()
     assert shop.wares() == OF_FILE
     shop.run("insert into wares values ('mine', 'cap', 7), ('w4', 'cap', 8)")
-    # As a later version of the file has it: there is nothing to say
+    # Equal to a row in a later version of the file, so nothing is reported
     shop.run("insert into wares values ('w5', 'belt', 9)")
     later = FILE.replace("w1,hat,1.5\n", "").replace("sock,2", "sock,2.5")
     printed = shop.deploy(later + "w4,scarf,10\nw5,belt,9\n")
@@ -145,7 +145,7 @@ def test_a_row_in_the_place_of_a_seeds_is_not_the_seeds(shop: Shop) -> None:
         assert theirs.items() <= shop.wares().items()
         shop.deploy(others)
         assert theirs.items() <= shop.wares().items()
-    # Of a seed that no model reads, nothing deletes the rows before a truncate
+    # Only seeds that models read have a trigger that deletes the rows at a truncate
     shop.run("truncate unread; insert into unread values ('w3', 'cap', 7)")
     unread.write_text("ware_id,name,price\n")
     shop.deploy()
@@ -283,7 +283,7 @@ WRONG: dict[str, tuple[str, str]] = {
 def test_a_file_that_is_none_changes_nothing_and_one_line_says_where(
     shop: Shop,
 ) -> None:
-    # A seed for each, of which one run tells; a file that can't be read ends the run
+    # One run reports on a seed for each wrong file; an unreadable file ends the run
     files = {name: shop.file.with_stem(f"wares_{n}") for n, name in enumerate(WRONG)}
     for file in files.values():
         file.write_text(FILE)

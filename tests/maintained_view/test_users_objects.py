@@ -1,4 +1,4 @@
-"""What users hang on a relation survives its replacement, or refuses it by name."""
+"""Users' objects survive the replacement of a relation, or it is refused by name."""
 
 from typing import Any, LiteralString
 
@@ -127,7 +127,7 @@ AT_ONCE = ("--vars", "at_once: true")
 
 
 def seen(project: ProjectAtWork) -> list[tuple[Any, ...]]:
-    """All that users and the project have made, by its words."""
+    """Return the definitions of all objects that users and the project have made."""
     with project.connect() as connection:
         schemas = [project.schema, f"{project.schema}_mine"]
         return connection.execute(SEEN, {"schemas": schemas}).fetchall()
@@ -135,7 +135,7 @@ def seen(project: ProjectAtWork) -> list[tuple[Any, ...]]:
 
 def hang(project: ProjectAtWork, superuser: str) -> None:
     with psycopg.connect(superuser) as connection:
-        # For a publication of all that is in a schema
+        # Only a superuser may publish all tables of a schema
         connection.execute("alter role firstclick superuser")
         connection.commit()
         with project.connect() as hanging:
@@ -144,7 +144,7 @@ def hang(project: ProjectAtWork, superuser: str) -> None:
 
 
 def edit(project: ProjectAtWork) -> None:
-    """All of what users hung something on gets a new column."""
+    """Add a column to every relation that users' objects depend on."""
     project.edit("sale_details", "sales.product,", "sales.product, 1 as one,")
     for model in ("region_totals", "dear_sums"):
         project.edit(model, "as sales,", "as sales, count(*) as one,")
@@ -168,7 +168,7 @@ def test_what_users_hung_on_relations_is_there_afterwards(
             f" (select count(*) from {mine}.kept_north where revenue is null)"
             f" from {mine}.north".encode()
         ).fetchall() == [(3, sum(range(1, 301, 3)), 1)]
-        # With the publications, whose tables all have an identity
+        # The publications allow updates, as each table still has a replica identity
         connection.execute("update sales set amount = amount + 1 where sale_id > 200")
         connection.execute("update shops set region = 'west' where shop_id = 2")
         connection.execute("delete from sales where sale_id = 9")

@@ -1,4 +1,4 @@
-"""What histories are drawn from: few users, products and keys, so that they meet."""
+"""The material of histories: few users, products and keys, so that they collide."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,9 +28,9 @@ GENDERS = ["Female", "Male"]
 EXPIRED = -49 * 60 * MINUTE
 
 ANCHORS = [0, -WINDOW, -60 * MINUTE, -30 * MINUTE, -300 * MINUTE, EXPIRED, 7 * MINUTE]
-"""Milliseconds from a history's start: now, what leaves a window or the hour now, what
-is past, what is kept no longer, and what is still in the future. A history happens
-around a few of them."""
+"""Times around which events happen, in milliseconds from a history's start: now, the
+edges of the window and of the hour, the past, beyond the retention, and the future. A
+history uses two of them."""
 
 NEARBY = {
     "clicks": [
@@ -79,19 +79,19 @@ EDGES: dict[str, list[dict[str, Any]]] = {
         {"total_cost": Raw("1e9")},
     ],
 }
-"""Values at the edge of their columns, on either side of it."""
+"""Values just inside and just outside the limits of their columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """An event, but for the time that it is near to."""
+    """An event whose time is relative to an anchor."""
 
     topic: str
     key: str
     anchor: int
-    """Which of the history's."""
+    """The index of the anchor in the history."""
     milliseconds: int
-    """From there."""
+    """Milliseconds from the anchor."""
     fields: dict[str, Any]
 
     def time(self, anchor: datetime) -> datetime:
@@ -107,7 +107,7 @@ class Payload:
 
 
 def anchored(start: datetime, milliseconds: int) -> datetime:
-    """An anchor as a time; one that is past is the beginning of a minute."""
+    """Return an anchor's time; the ones in the past start a minute."""
     time = after(start, milliseconds)
     if milliseconds in (-30 * MINUTE, -300 * MINUTE):
         return time.replace(second=0, microsecond=0)
@@ -116,7 +116,7 @@ def anchored(start: datetime, milliseconds: int) -> datetime:
 
 @st.composite
 def payloads(draw: st.DrawFn, topic: str | None = None) -> Payload:
-    """An event of any key; one in ten is malformed, one in ten at some edge."""
+    """Draw an event of any key: one in ten is malformed, one in ten at a limit."""
     topic = topic or draw(st.sampled_from(["clicks", "purchases"]))
     fields: dict[str, Any] = draw(
         click_fields if topic == "clicks" else purchase_fields
@@ -134,7 +134,7 @@ def payloads(draw: st.DrawFn, topic: str | None = None) -> Payload:
 
 
 def many_payloads() -> st.SearchStrategy[list[Payload]]:
-    """Some fifteen, of which shortening may leave one."""
+    """Draw lists of about fifteen events, which Hypothesis may shrink to one."""
     some = st.lists(payloads(), max_size=12)
     return st.builds(
         lambda *parts: [*chain(*parts)], st.lists(payloads(), min_size=1), some, some
@@ -142,7 +142,7 @@ def many_payloads() -> st.SearchStrategy[list[Payload]]:
 
 
 some_numbers = st.lists(st.integers(0, 30), min_size=1, max_size=6)
-"""Of events that came, counted from the first."""
+"""Positions of events among those sent so far."""
 
 click_fields = st.fixed_dictionaries(
     {
@@ -166,7 +166,7 @@ purchase_fields = st.fixed_dictionaries(
 
 
 def users() -> st.SearchStrategy[list[Statement]]:
-    """A user is there, with whatever was there before replaced."""
+    """Draw statements that upsert a user."""
     return st.builds(user, st.sampled_from(USERS), st.sampled_from(GENDERS))
 
 
@@ -182,7 +182,7 @@ def products() -> st.SearchStrategy[list[Statement]]:
 
 
 def reference_data() -> st.SearchStrategy[list[Statement]]:
-    """What is known at first: most of it."""
+    """Draw the initial reference data, which has most users and products."""
     some = st.lists(st.one_of(users(), products()), max_size=3)
     return some.map(
         lambda changes: [
@@ -194,7 +194,7 @@ def reference_data() -> st.SearchStrategy[list[Statement]]:
 
 
 def changes() -> st.SearchStrategy[list[Statement]]:
-    """A row of the reference data comes, goes, or has another value."""
+    """Draw statements that insert, delete or update a row of the reference data."""
     return st.one_of(
         users(),
         products(),

@@ -1,7 +1,7 @@
 """Whatever happens to a pipeline, in whatever order, it settles to the specification.
 
-The steps are drawn by Hypothesis, which looks for the shortest history that goes wrong.
-`FIRSTCLICK_TEST_SEED` repeats a run, `FIRSTCLICK_TEST_LONG=1` makes it a long one.
+Hypothesis draws the steps and shrinks a failing history to a short one. Set
+`FIRSTCLICK_TEST_SEED` to repeat a run, and `FIRSTCLICK_TEST_LONG=1` for a long one.
 """
 
 import os
@@ -54,7 +54,7 @@ LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))
 
 EDGES = (timedelta(0), timedelta(minutes=10), timedelta(hours=1))
-"""After an event's time, when it enters or leaves a relation by itself."""
+"""How long after its time an event enters or leaves a relation without a message."""
 
 LONGEST_WAIT = timedelta(seconds=2)
 
@@ -63,12 +63,12 @@ MOST_PARTITIONS = 12
 shares = st.lists(
     st.integers(0, 100), min_size=MOST_PARTITIONS, max_size=MOST_PARTITIONS
 )
-"""Per cent, for each partition that there may be."""
+"""A percentage for each possible partition."""
 
 
 @pytest.fixture(scope="module")
 def pipeline_at_work(servers: Pipeline) -> Iterator[tuple[Harness, Workers]]:
-    """A pipeline of this module's own, on the session's servers."""
+    """Run a pipeline for this module only, on the session's servers."""
     own = Settings.load().model_copy(
         update={
             "database_url": servers.database_url,
@@ -82,9 +82,10 @@ def pipeline_at_work(servers: Pipeline) -> Iterator[tuple[Harness, Workers]]:
 
 
 class History(RuleBasedStateMachine):
-    """What happens to a pipeline that holds reference data alone at first.
+    """A history of a pipeline that holds only reference data at first.
 
-    What it should lead to is read from Kafka and the tables: nothing is foretold here.
+    The steps don't predict results. After each one, the oracle computes the expected
+    result from the messages in Kafka and the reference tables.
     """
 
     def __init__(self, pipeline: Harness, workers: Workers) -> None:
@@ -116,7 +117,7 @@ class History(RuleBasedStateMachine):
 
     @rule(made=st.lists(payloads(), min_size=1, max_size=10))
     def produce(self, made: list[Payload]) -> None:
-        """New events, and in the place of those of the same keys other ones."""
+        """Send events; they upsert earlier ones with the same keys."""
         self.publish([self.message(payload) for payload in made])
         self.settle()
 
@@ -127,13 +128,13 @@ class History(RuleBasedStateMachine):
 
     @rule(numbers=some_numbers)
     def duplicate(self, numbers: list[int]) -> None:
-        """Messages come again, some after they were corrected or deleted."""
+        """Send messages again, some after they were corrected or deleted."""
         self.publish(self.earlier(numbers))
         self.settle()
 
     @rule(data=st.data())
     def reorder(self, data: st.DataObject) -> None:
-        """All that came comes again, in another order."""
+        """Send all messages again, in another order."""
         self.publish(data.draw(st.permutations(self.sent)))
         self.settle()
 
@@ -144,7 +145,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def let_time_pass(self) -> None:
-        """Until an event comes or goes by itself, if one does so soon."""
+        """Wait until time moves an event into or out of a relation, if that is soon."""
         edge = self.next_edge()
         if edge is not None:
             self.pipeline.eventually(
@@ -159,7 +160,7 @@ class History(RuleBasedStateMachine):
         made=st.lists(payloads(), min_size=1),
     )
     def restart(self, name: str, kill: bool, made: list[Payload]) -> None:
-        """In the middle of what has just been sent."""
+        """Restart a worker while it processes events."""
         self.publish([self.message(payload) for payload in made])
         self.workers.restart(name, kill=kill)
         self.settle()
@@ -181,7 +182,7 @@ class History(RuleBasedStateMachine):
         made: list[Payload],
         ended: bool,
     ) -> None:
-        """Keys go elsewhere from then on, while messages wait for the connector."""
+        """Add a partition, which moves keys, while messages wait for the connector."""
         count = len(self.pipeline.ends(topic))
         if count == MOST_PARTITIONS:
             return
@@ -213,7 +214,10 @@ class History(RuleBasedStateMachine):
         data: st.DataObject,
         ended: bool,
     ) -> None:
-        """Not always: it takes seconds. What the old one held counts on, as older."""
+        """Create a topic again; the old one's messages still count, as older ones.
+
+        It takes seconds, so three in four times it does nothing.
+        """
         if not really:
             return
         with self.workers.without(*(NAMES if ended else [])):
@@ -221,7 +225,7 @@ class History(RuleBasedStateMachine):
                 topic_changes.create_topic_again(
                     self.admin, self.named(topic), partitions
                 )
-            # At least one message of that topic
+            # At least one message must be of that topic
             of_topic = payloads(topic if topic in EVENTS else None)
             made = data.draw(st.lists(of_topic, min_size=1, max_size=10))
             self.publish([self.message(payload) for payload in made])
@@ -231,7 +235,7 @@ class History(RuleBasedStateMachine):
 
     @rule(topic=st.sampled_from(EVENTS), parts=shares, restarted=st.booleans())
     def delete_records(self, topic: str, parts: list[int], restarted: bool) -> None:
-        """All was read, so that nothing changes."""
+        """Delete records that the connector has read, which changes nothing."""
         lost = self.lost()
         ends = self.pipeline.ends(topic)
         self.delete_before({n: end * parts[n] // 100 for n, end in ends.items()}, topic)
@@ -244,7 +248,7 @@ class History(RuleBasedStateMachine):
     def delete_unread_records(
         self, topic: str, parts: list[int], made: list[Payload]
     ) -> None:
-        """Those are missing and counted, and nothing else is."""
+        """Delete unread records: these, and only these, are missing and counted."""
         lost = self.lost()
         read = self.pipeline.ends(topic)
         with self.workers.without("connector"):
@@ -260,7 +264,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        """What is older than two days goes, and nothing else."""
+        """Expire what is older than two days, and nothing else."""
         kept = {name: self.kept(name) for name in ("stg_clicks", "stg_purchases")}
         expire_once(self.pipeline.stack)
         self.settle()
@@ -269,13 +273,13 @@ class History(RuleBasedStateMachine):
 
     @rule(really=st.sampled_from([False] * 29 + [True]))
     def deploy(self, really: bool) -> None:
-        """`dbt run`, rarely: it takes longer than all else."""
+        """Run `dbt run`, rarely because it takes longer than everything else."""
         if really:
             dbt_run(self.pipeline.stack)
             self.settle()
 
     def teardown(self) -> None:
-        """Leave nothing behind, not even what a defect has left."""
+        """Delete everything, including rows that a defect has left."""
         pipeline = self.pipeline
         pipeline.publish({deletion(message) for message in self.sent})
         pipeline.settle()
@@ -289,8 +293,10 @@ class History(RuleBasedStateMachine):
             empty(pipeline.stack)
 
     def kept(self, relation: str) -> list[Row]:
-        """Its rows but for those that an expiry is to delete, which are all far older
-        than what is kept: the time is the last column."""
+        """Return the rows of a relation that an expiry must keep.
+
+        The others are all far older than the retention. The last column is the time.
+        """
         rows = self.pipeline.rows_of(relation, oracle.COLUMNS[relation])
         since = self.start - timedelta(hours=48)
         return sorted(row for row in rows if row[-1] > since)
@@ -301,14 +307,14 @@ class History(RuleBasedStateMachine):
         return payload.near(anchor)
 
     def named(self, topic: str) -> str:
-        """Its name in Kafka."""
+        """Return a topic's name in Kafka."""
         return self.pipeline.stack.topic_prefix + topic
 
     def delete_before(self, before: dict[int, int], topic: str) -> None:
         topic_changes.delete_records(self.admin, self.named(topic), before)
 
     def lost(self) -> dict[str, int]:
-        """How many messages of each topic count as deleted unread."""
+        """Return how many messages of each topic the pipeline counts as lost."""
         rows = self.pipeline.execute(
             "select topic, lost_messages from {schema}.pipeline_health"
         )
@@ -331,7 +337,7 @@ class History(RuleBasedStateMachine):
             self.pipeline.execute(statement, parameters)
 
     def next_edge(self) -> datetime | None:
-        """When an event comes or goes by itself next, if that is soon."""
+        """Return when time next moves an event into or out of a relation, if soon."""
         now = datetime.now(UTC)
         edges = (time + edge for time in self.times for edge in EDGES)
         return min((e for e in edges if now < e < now + LONGEST_WAIT), default=None)
@@ -354,9 +360,10 @@ def dbt_run(stack: Pipeline) -> None:
 
 
 def empty(stack: Pipeline) -> None:
-    """Delete the rows that a defect has left, lest the next history see them.
+    """Delete the rows that a defect has left, so that the next history starts empty.
 
-    Of the topic `checkouts` they go when they are published as changed.
+    This marks all checkouts as changed, so that the publisher deletes them from the
+    topic `checkouts` as well.
     """
     with psycopg.connect(
         stack.database_url, options=f"-c search_path={stack.schema_name}"
@@ -371,7 +378,7 @@ def empty(stack: Pipeline) -> None:
                 ]
             ],
         ).fetchall()
-        # As they are now, or a deployment would compute everything again
+        # Enable triggers as they are now, or a deployment would rebuild everything
         enabling = connection.execute(
             "select format('alter table %%s enable %%s trigger %%I', tgrelid::regclass,"
             " case tgenabled when 'A' then 'always' else 'replica' end, tgname)"
@@ -393,7 +400,7 @@ def empty(stack: Pipeline) -> None:
         )
 
 
-# Hypothesis takes up to 300 s to shorten a history that goes wrong
+# Seconds: Hypothesis takes up to 300 s to shrink a failing history
 @pytest.mark.timeout(0 if LONG else 600)
 def test_any_history_settles_to_the_specification(
     pipeline_at_work: tuple[Harness, Workers],

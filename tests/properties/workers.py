@@ -1,6 +1,6 @@
-"""The connector and the publisher, started again at once whenever they are ended.
+"""The connector and the publisher, which tests end and start again at once.
 
-A supervisor would wait longer from one end to the next.
+A supervisor would wait longer with each restart.
 """
 
 import os
@@ -15,7 +15,7 @@ NAMES = ("connector", "publisher")
 
 
 class Workers:
-    """Both processes; what they say is in the logs of the stack's home."""
+    """Both processes, which log into the stack's home."""
 
     def __init__(self, stack: Pipeline) -> None:
         self._stack = stack
@@ -27,7 +27,7 @@ class Workers:
 
     @contextmanager
     def without(self, *names: str) -> Iterator[None]:
-        """These are ended for as long as the block runs."""
+        """End these workers; start them again after the block."""
         for name in names:
             self._end(name, kill=False)
         try:

@@ -1,4 +1,4 @@
-{#- What a session's settings decide, as text. -#}
+{#- Columns whose text depends on the session's settings. -#}
 {{ config(delta='map', keys='sale_id') }}
 
 select
