@@ -1,30 +1,30 @@
-"""The home directory: everything that outlives a process.
+"""The home directory, which holds everything that outlives a process.
 
 ::
 
-    home.json             the layout's version, and the ports once chosen
-    lock                  held (flock) by the supervisor for as long as it lives
-    state.json            what runs, written by the supervisor alone: see State
-    deployment.json       what dbt last deployed, and to which database
-    postgres.password     of the role firstclick, mode 0600
-    live.password         the token of the live page, mode 0600
-    grafana.password      of the role that the dashboards read by, mode 0600
-    page.password         of the role that the live page reads by, mode 0600
-    connector.password    of that worker's role, and so for each worker, mode 0600
-    superuser.password    of PostgreSQL's superuser, mode 0600
-    postgresql.conf       written anew by each start; ALTER SYSTEM overrides it
-    pg_hba.conf           who gets into which database; written anew as well
-    postgres/             PostgreSQL's data, owned by whom it runs as; see datadir.py
+    home.json             layout version, and the ports once they are chosen
+    lock                  locked (flock) by the supervisor while it runs
+    state.json            the running processes, written by the supervisor: see State
+    deployment.json       the models last deployed, and the database they are in
+    postgres.password     password of the role firstclick
+    live.password         token of the live page
+    grafana.password      password of the role for the dashboards
+    page.password         password of the role for the live page
+    connector.password    password of the connector's role; each worker has such a file
+    superuser.password    password of PostgreSQL's superuser
+    postgresql.conf       written by each start; use ALTER SYSTEM to override a setting
+    pg_hba.conf           who may connect to which database; written by each start
+    postgres/             PostgreSQL's data, owned by its user: see datadir.py
     kafka/                Kafka's data and server.properties
-    kafka-*/              Kafka's jars, where the user's cache can't be written
-    postgres-*/           PostgreSQL's programs, where its user can't get to the wheel
+    kafka-*/              Kafka's jars, if the user's cache is not writable
+    postgres-*/           PostgreSQL's programs, if its user can't read the wheel
     dbt/                  dbt's target directory
-    logs/                 one file a process, rotated
-    metrics/              one file a process: what it counts, for the live page
+    logs/                 one log per process, rotated
+    metrics/              one file of metrics per process, for the live page
 
-The directory has mode 0700; made by root 0711, so that the unprivileged user whom
-PostgreSQL runs as gets to its own directory. A home that others could have written to
-is refused.
+The passwords and the token have mode 0600, the directory itself 0700. If root creates
+it, it has mode 0711, so that the unprivileged user that PostgreSQL runs as can reach
+postgres/. First Click refuses a home that other users could have written to.
 """
 
 import contextlib
@@ -49,45 +49,49 @@ from firstclick.core.trust import changeable
 
 LAYOUT = 1
 
-# Below Linux's ephemeral ports, so that no outgoing connection takes one
+# First port of each server's range. The ranges are below Linux's ephemeral ports, so
+# that no outgoing connection takes one of them
 _FIRST_PORT = {
     "live": 23000,
     "postgres": 25000,
     "kafka": 27000,
     "kafka_controller": 29000,
 }
+# Ports per range
 _PORTS = 2000
 
-# One segment of PostgreSQL's write-ahead log
+# Bytes: one segment of PostgreSQL's write-ahead log, which a start may need
 _ROOM = 16 * 1024 * 1024
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One line of progress."""
+    """One line of progress, and how long the step took."""
 
     text: str
     seconds: float
 
 
 class Child(msgspec.Struct, frozen=True):
-    """A process of the stack, ``process`` being the last one where none runs."""
+    """A process that the supervisor keeps running."""
 
     process: ProcessId
+    """The current process, or the last one if ``running`` is false."""
     running: bool = True
     restarts: int = 0
+    """How often the supervisor has started it again."""
     in_a_row: int = 0
-    """Restarts since it last ran for long."""
+    """Restarts since it last ran for a long time."""
     began: float = 0.0
-    """When it was started, of ``time.monotonic()``."""
+    """When it was started, by ``time.monotonic()``."""
     reason: str | None = None
-    """Why it ended the last time."""
+    """Why it last ended."""
 
 
 Phase = Literal["starting", "ready", "stopping", "stopped", "failed"]
 
 
 class State(msgspec.Struct):
-    """What the supervisor says of itself."""
+    """The supervisor's state, as state.json records it."""
 
     phase: Phase
     supervisor: ProcessId
@@ -102,12 +106,12 @@ class State(msgspec.Struct):
     schema_name: str = "firstclick"
     topic_prefix: str = ""
     project: str | None = None
-    """The dbt project; an earlier version's state doesn't say."""
+    """The directory of the dbt project; None if an earlier version wrote the state."""
     error: str | None = None
 
 
 class Layout(msgspec.Struct):
-    """home.json."""
+    """The content of home.json."""
 
     version: int = LAYOUT
     ports: dict[str, int] = {}
@@ -118,17 +122,17 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 @dataclass(frozen=True)
 class Home:
-    """A home directory that was found fit for use."""
+    """A home directory. ``open`` creates and checks it, ``check`` only checks it."""
 
     path: Path
 
     @classmethod
     def open(cls, path: Path) -> "Home":
-        """Make the directory where it is missing.
+        """Return the home at ``path``, and create the directory if it is missing.
 
-        Raises HomeError where it can't be used: others may write to it or to what is
-        in it, other things are in it, a layout of a newer version, no permission, a
-        full disk.
+        Raises HomeError if it can't be used: if other users can write to it or to
+        anything in it, if it holds other files, if its layout is of another version,
+        if the permission to use it is missing, or if the disk is full.
         """
         home = cls(path)
         home.check_way()
@@ -159,9 +163,10 @@ class Home:
         return home
 
     def check(self) -> None:
-        """Raise HomeError where others could have put something here.
+        """Raise HomeError if other users could have changed anything in the home.
 
-        What is in it decides what we connect to, send passwords to and end.
+        Its files decide which servers First Click connects to and sends passwords to,
+        and which processes it ends.
         """
         self.check_way()
         with self.errors():
@@ -177,12 +182,15 @@ class Home:
                 self.path, "set FIRSTCLICK_HOME to a directory of your own"
             )
             for entry in self.path.iterdir():
-                # What is replaced just now may be gone since it was listed
+                # Another process may replace a file after we have listed it
                 with contextlib.suppress(FileNotFoundError):
                     self._check_entry(entry)
 
     def check_way(self) -> None:
-        """Raise HomeError where others could put another directory in its place."""
+        """Raise HomeError if other users could replace the home by another directory.
+
+        They can if they may write to a directory on the way to it.
+        """
         with self.errors():
             found = changeable(self.path.parent)
         if found is not None:
@@ -206,7 +214,7 @@ class Home:
                 "what it leads to in its place, or set FIRSTCLICK_HOME to "
                 "another directory"
             )
-        # PostgreSQL's may be its own user's, who can get no further
+        # postgres/ may belong to PostgreSQL's user, who can write nowhere else
         if entry.name != "postgres":
             self._check_owner(entry, "see who put it there, and delete it")
         if entry.suffix == ".password" and entry.stat().st_mode & 0o077:
@@ -245,21 +253,24 @@ class Home:
 
     @property
     def is_full(self) -> bool:
-        """Whether its disk has no room left to start anything."""
+        """True if the disk has too little room to start anything."""
         return shutil.disk_usage(self.path).free < _ROOM
 
     @property
     def state(self) -> State | None:
-        """What the supervisor last wrote; it may be long dead."""
+        """The state that the supervisor last wrote. It may have ended since."""
         return self.read(State, "state.json")
 
     def lock(self) -> FileLock:
-        """The lock that the supervisor holds; released by the death of its process."""
+        """Return the supervisor's lock, which is released when its process ends."""
         return FileLock(self.path / "lock", mode=0o600)
 
     @contextlib.contextmanager
     def locked(self, timeout: float = 0) -> Iterator[None]:
-        """Hold the lock, or raise HomeError after ``timeout`` seconds."""
+        """Hold the lock during the block.
+
+        Raises HomeError if it isn't free within ``timeout`` seconds.
+        """
         with self.errors():
             lock = self.lock()
             try:
@@ -276,7 +287,7 @@ class Home:
 
     @property
     def is_held(self) -> bool:
-        """Whether another process has the lock, so a supervisor lives."""
+        """True if another process holds the lock: a supervisor runs."""
         if not (self.path / "lock").exists():
             return False
         with self.errors():
@@ -289,7 +300,10 @@ class Home:
         return False
 
     def read(self, kind: type[Struct], name: str) -> Struct | None:
-        """A JSON file of the home, or None where there is none."""
+        """Read a JSON file of the home; return None if it doesn't exist.
+
+        Raises HomeError if it can't be read or decoded.
+        """
         with self.errors():
             try:
                 content = self._read_bytes(name)
@@ -305,18 +319,18 @@ class Home:
             ) from error
 
     def write(self, content: msgspec.Struct, name: str) -> None:
-        """Replace a JSON file of the home, readable by its owner alone."""
+        """Replace a JSON file of the home. Only its owner can read it."""
         self.write_bytes(
             msgspec.json.format(msgspec.json.encode(content)) + b"\n", name
         )
 
     def write_bytes(self, content: bytes, name: str, mode: int = 0o600) -> None:
-        """Replace a file at once: a reader sees the old content or the new."""
+        """Replace a file atomically: a reader sees the old or the new content."""
         with self.errors():
             write_private(self.path / name, content, mode)
 
     def password(self, name: str) -> str:
-        """A generated password, made at the first call."""
+        """Return the password of that name. The first call generates it."""
         file = self.path / f"{name}.password"
         with self.errors():
             if not file.exists():
@@ -329,10 +343,11 @@ class Home:
             return file.read()
 
     def port(self, name: str, setting: int | None) -> int:
-        """The port of a server: as set, as remembered, or a free one.
+        """Return a server's port: the one set, the remembered one, or a free one.
 
-        A remembered one that something else has taken meanwhile is replaced.
-        Raises ServerError where the one that is set is taken.
+        ``name`` is a key of _FIRST_PORT, for example ``kafka``. The chosen port is
+        remembered in home.json, and replaced if another program uses it by now. Raises
+        ServerError if the port that is set is taken, or if no port is free.
         """
         if setting is not None:
             if not _is_free(setting):
@@ -362,7 +377,7 @@ class Home:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn an OSError into a HomeError of one line."""
+        """Turn an OSError of the block into a HomeError with a message of one line."""
         try:
             yield
         except OSError as error:
@@ -374,7 +389,7 @@ class Home:
 
 
 def write_private(file: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file at once; its owner alone can read it, unless told otherwise."""
+    """Replace a file atomically. By default, only its owner can read it."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name)
     try:
         with os.fdopen(handle, "wb") as opened:

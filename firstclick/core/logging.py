@@ -1,11 +1,15 @@
-"""What processes log: a JSON object a line, or readably where a person looks on.
+"""Logging: one JSON object per line, or readable text on a terminal.
 
-Each has ``time`` (UTC), ``level``, ``worker``, ``event`` (a sentence), the values in
-the event as fields of their own, and ``traceback`` where there is one. The supervisor
-keeps its workers' lines in files, LARGEST bytes each and KEPT older ones; its own too.
+Each object has ``time`` (UTC), ``level``, ``worker``, ``event`` (a sentence), the
+values in the event as fields of their own, and ``traceback`` if there is one. The
+supervisor writes its own log and its workers' logs to files of at most LARGEST bytes,
+and keeps KEPT older ones. For example::
 
-What repeats is logged BURST times within QUIET_SECONDS. After that there is a line for
-each such interval: the last of those that were held back, and how many it stands for.
+    {"time": "2026-11-23T18:04:05.123+00:00", "level": "INFO", "worker": "publisher",
+     "event": "1200 messages in 60 s", "messages": 1200, "seconds": 60.0}
+
+Similar lines are logged BURST times within QUIET_SECONDS. After that, each such
+interval gets one line: the last of the lines held back, and how many it represents.
 """
 
 import contextlib
@@ -26,19 +30,23 @@ import msgspec
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 LARGEST = 10_000_000
+"""The size in bytes at which a log file is rotated."""
 KEPT = 3
+"""How many rotated files are kept beside the current one."""
 
 BURST = 20
+"""How many similar lines are logged before the rest is held back."""
 QUIET_SECONDS = 10.0
+"""The interval in which similar lines are counted."""
 _KINDS = 1000
-"""Of lines that are told apart; those beyond are all logged."""
+"""How many kinds of lines are counted, which bounds memory. All others are logged."""
 
 _VARYING = re.compile(r"\d{1,4}([-:.,T ]\d\d){2,}([.,]\d+)?|\d{4,}|0x[0-9a-f]+")
-"""What differs between lines that are alike: times, ports, process ids, addresses."""
+"""The parts in which similar lines may differ: times, ports, process ids, addresses."""
 
 
 class Record(msgspec.Struct):
-    """A line, as far as every one is alike."""
+    """The fields that every line of a log has."""
 
     time: datetime
     level: str
@@ -48,7 +56,10 @@ class Record(msgspec.Struct):
 
 
 def configure(worker: str) -> logging.Logger:
-    """Log to stderr from now on, what ends the process or a thread too."""
+    """Log to stderr, including exceptions that end the process or a thread.
+
+    Returns the worker's logger. The lines are readable text on a terminal, else JSON.
+    """
     handler = logging.StreamHandler()
     readable = logging.Formatter(f"%(asctime)s %(levelname)s {worker}: %(message)s")
     handler.setFormatter(readable if sys.stderr.isatty() else _formatter(worker))
@@ -71,7 +82,7 @@ def configure(worker: str) -> logging.Logger:
 
 
 def log_into(file: Path, worker: str) -> None:
-    """Log into a file that is rotated, stderr as well."""
+    """Log to a rotated file, and redirect stderr to it."""
     handler = _Rotated(file, maxBytes=LARGEST, backupCount=KEPT)
     handler.setFormatter(_formatter(worker))
     logging.basicConfig(level=logging.INFO, handlers=[Quiet(handler)], force=True)
@@ -79,7 +90,7 @@ def log_into(file: Path, worker: str) -> None:
 
 @dataclass
 class _Repeated:
-    """Lines that are alike, within one interval."""
+    """Similar lines within one interval."""
 
     since: float
     count: int = 1
@@ -88,7 +99,7 @@ class _Repeated:
 
 
 class Quiet(logging.Handler):
-    """Hands on to another handler what does not repeat, and of the rest how much."""
+    """Passes log records to another handler, and summarizes those that repeat."""
 
     def __init__(self, target: logging.Handler) -> None:
         super().__init__()
@@ -119,14 +130,14 @@ class Quiet(logging.Handler):
             self._timer.start()
 
     def flush(self) -> None:
-        """Log what is held back."""
+        """Log the records held back so far."""
         with contextlib.ExitStack() as held:
             if self.lock is not None:
                 held.enter_context(self.lock)
             for repeated in self._repeated.values():
                 if repeated.last is not None:
                     self._say(repeated.last, repeated.held)
-                    # One that goes on has no burst again
+                    # If the repetition goes on, no second burst is allowed
                     repeated.since, repeated.count = time.monotonic(), BURST
                     repeated.held, repeated.last = 0, None
         self._target.flush()
@@ -166,7 +177,7 @@ class Quiet(logging.Handler):
 class _Rotated(RotatingFileHandler):
     def _open(self):  # type: ignore[no-untyped-def]
         stream = super()._open()
-        # Else what isn't logged would go on filling the file that was rotated away
+        # Otherwise, output that bypasses logging would still go to the rotated file
         os.dup2(stream.fileno(), 2)
         return stream
 
@@ -174,7 +185,7 @@ class _Rotated(RotatingFileHandler):
 def _formatter(worker: str) -> logging.Formatter:
     return MsgspecFormatter(
         ["levelname", "message"],
-        # These come first in the line, whatever is filled in later
+        # Declares the order: these come first in the line. The values are set later
         defaults={"time": None, "level": None, "worker": worker},
         rename_fields={
             "levelname": "level",
@@ -186,7 +197,11 @@ def _formatter(worker: str) -> logging.Formatter:
 
 
 def as_record(worker: str, line: str) -> str:
-    """Make a record of a line that something else than logging has written."""
+    """Return a line of output as a JSON record.
+
+    A line that already is a record stays the same. Any other line, such as a warning
+    of a library, becomes a record of level ERROR.
+    """
     if parsed(line) is not None:
         return line
     record = Record(datetime.now(UTC), "ERROR", worker, line)
@@ -194,7 +209,7 @@ def as_record(worker: str, line: str) -> str:
 
 
 def parsed(line: str) -> Record | None:
-    """Return the record of a line, or None where it is none."""
+    """Return the record in a line, or None if the line isn't a record."""
     try:
         return msgspec.json.decode(line, type=Record)
     except msgspec.DecodeError:

@@ -1,12 +1,13 @@
-"""What the workers count for Prometheus, and how it gets to the live page.
+"""Prometheus metrics of the workers, which the live page serves under ``/metrics``.
 
-Each process counts in memory and leaves all of it in a file of its own, once a second;
-the page reads the files when it is asked for ``/metrics``. An event costs nothing, as
-counts are added to once a batch, and a file takes a millisecond. Prometheus' own mode
-for several processes maps a file into memory for each process that ever was, which a
-worker that is started again and again would make without end; a port each would be
-more to guard; a table in the database would be written for readers that may not be
-there, and while PostgreSQL is away nothing could be told.
+Each process counts in memory and writes all its metrics to a file of its own, once a
+second. The live page reads the files for each request. A single event costs nothing,
+because workers count once per batch; writing a file takes a millisecond.
+
+The alternatives are worse. The Prometheus client's multiprocess mode keeps a file for
+every process that ever ran, so a worker that restarts again and again would leave files
+without end. A port per worker would be one more thing to protect. A table would cost
+writes even without readers, and would show nothing while PostgreSQL is down.
 """
 
 import contextlib
@@ -29,19 +30,22 @@ from prometheus_client.registry import Collector
 from firstclick.core.home import Child
 
 SUFFIX = ".prom"
-"""Of the files, each named after its process."""
+"""Suffix of the files, each of which is named after its process."""
 
 EVERY_SECONDS = 1.0
+"""Interval at which a process writes its file."""
 
+# Upper bounds of the histograms' buckets
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _MESSAGES = (1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000)
 
-# A series each for when another one began, which the counters' resets tell as well
+# Each counter would have a second series with its start time. Prometheus sees a restart
+# by the counter's reset anyway
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class ConnectorMetrics:
-    """What the connector counts, once a batch or a heartbeat."""
+    """The connector's metrics, updated once per batch or heartbeat."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -78,7 +82,7 @@ class ConnectorMetrics:
 
 
 class PublisherMetrics:
-    """What the publisher counts, once a round."""
+    """The publisher's metrics, updated once per round."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -91,7 +95,7 @@ class PublisherMetrics:
 
 
 class ExpireMetrics:
-    """What retention counts, once a pass."""
+    """The metrics of retention, updated once per pass."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -109,7 +113,7 @@ class ExpireMetrics:
 
 
 class ProcessMetrics(Collector):
-    """What the supervisor knows of its processes."""
+    """The supervisor's metrics of its processes."""
 
     def __init__(self, children: Callable[[], dict[str, Child]]) -> None:
         self.registry = CollectorRegistry()
@@ -134,7 +138,7 @@ class ProcessMetrics(Collector):
 
 
 def leave(registry: CollectorRegistry, directory: Path, name: str) -> None:
-    """Replace the file of a process; on a full disk the old one stays."""
+    """Replace the file of a process. If the disk is full, the old file stays."""
     with contextlib.suppress(OSError):
         write_to_textfile(str(directory / f"{name}{SUFFIX}"), registry)
 
@@ -143,9 +147,9 @@ def leave(registry: CollectorRegistry, directory: Path, name: str) -> None:
 def left(
     registry: CollectorRegistry, directory: Path | None, name: str
 ) -> Iterator[None]:
-    """Leave a file once a second, and at the end, for as long as the block runs.
+    """Write the process's file once a second during the block, and at its end.
 
-    Nothing is written where ``directory`` is None.
+    If ``directory`` is None, nothing is written.
     """
     if directory is None:
         yield

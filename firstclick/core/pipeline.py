@@ -1,7 +1,7 @@
-"""Where a pipeline is: its servers, its schema and its topics.
+"""The location of a pipeline: its servers, its schema and its topics.
 
-`running` finds the one that `firstclick up` started in a home, `named` the one on the
-servers that the settings name, `located` either.
+`running` finds the pipeline that `firstclick up` started in a home, `named` the one on
+the servers in the settings, and `located` whichever of the two applies.
 """
 
 from dataclasses import dataclass
@@ -16,30 +16,29 @@ from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 
 SUPERVISOR_MODULE = "firstclick.operate.supervisor"
-"""What `python -m` runs for `firstclick up`."""
+"""The module that `firstclick up` runs with `python -m`."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The addresses of a pipeline."""
+    """The addresses and names that tell a pipeline from others."""
 
     home: Path
     database_url: str
-    """As the owner of the schema, or as the worker that has this pipeline."""
+    """The database, with the credentials of the schema's owner or of a worker."""
     kafka: Cluster
     schema_name: str
     topic_prefix: str
     target: str = "embedded"
-    """The engine, as dbt's target is named."""
+    """The engine, by the name of its dbt target."""
     reader_url: str = ""
-    """The database for the role that the dashboards read by; empty where none is
-    known."""
+    """The database, with the credentials of the dashboards' role; empty if unknown."""
     live_url: str | None = None
-    """The live page, where one is served."""
+    """The address of the live page, if one runs."""
     metrics: Path | None = None
-    """Where workers leave what they count, for the live page."""
+    """The directory where workers write their metrics for the live page."""
     project: Path = PROJECT
-    """The dbt project that its models come from."""
+    """The dbt project with the models."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -47,9 +46,9 @@ class Pipeline:
 
 
 def find(path: Path) -> State | None:
-    """Return what the supervisor of a home says, or None where none lives.
+    """Return the state of a home's supervisor, or None if none runs.
 
-    Raises HomeError where the home can't be read, or others could have written to it.
+    Raises HomeError if the home can't be read, or if others could have written to it.
     """
     if not path.is_dir():
         return None
@@ -62,10 +61,11 @@ def find(path: Path) -> State | None:
 
 
 def find_supervisor(home: Home, state: State) -> psutil.Process | None:
-    """Return the supervisor of a home, if it lives.
+    """Return the process of a home's supervisor, or None if it has ended.
 
-    Whoever holds the home's lock is one, even where its record no longer fits it: an
-    earlier version told processes apart by a time that moves when the clock is set.
+    A process that holds the home's lock is a supervisor even if its recorded start time
+    doesn't match: an earlier version recorded a time that changes when somebody sets
+    the clock.
     """
     process = state.supervisor.find()
     if process is not None or not home.is_held:
@@ -80,7 +80,10 @@ def find_supervisor(home: Home, state: State) -> psutil.Process | None:
 
 
 def running(settings: Settings) -> Pipeline:
-    """Return the pipeline that is ready. Raises ServerError where none is."""
+    """Return the pipeline in the settings' home.
+
+    Raises ServerError if none runs there, or if it isn't ready yet.
+    """
     state = find(settings.home)
     if state is None:
         raise ServerError(
@@ -95,7 +98,7 @@ def running(settings: Settings) -> Pipeline:
 
 
 def ready(home: Path, state: State) -> Pipeline:
-    """Return the pipeline of a supervisor that says it is ready."""
+    """Return the pipeline of a supervisor whose state is ``ready``."""
     assert state.database_url is not None and state.bootstrap_servers is not None
     assert state.reader_url is not None
     return Pipeline(
@@ -111,9 +114,9 @@ def ready(home: Path, state: State) -> Pipeline:
 
 
 def named(settings: Settings) -> Pipeline:
-    """Return the pipeline on the servers that the settings name.
+    """Return the pipeline on the servers in the settings.
 
-    Raises SettingsError where one of them is not set.
+    Raises SettingsError if DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is not set.
     """
     url, kafka = settings.database_url, settings.kafka
     if url is None or kafka is None:
@@ -135,9 +138,10 @@ def named(settings: Settings) -> Pipeline:
 
 
 def located(settings: Settings) -> Pipeline:
-    """Return the pipeline that the settings name, else the one that runs in the home.
+    """Return the pipeline in the settings, else the one that runs in the home.
 
-    Raises ServerError where neither is there.
+    If the settings only name one of the servers, the other one is that of the home.
+    Raises ServerError if a server is missing and no pipeline runs in the home.
     """
     if settings.database_url is not None and settings.kafka is not None:
         return named(settings)

@@ -1,10 +1,11 @@
-"""Texts that others have sent, made fit for a terminal."""
+"""Makes untrusted text safe to print on a terminal."""
 
 
 def printable(text: str) -> str:
-    """Write out what could make a terminal do something rather than show it.
+    """Escape the characters that a terminal would obey or hide instead of showing.
 
-    Those are controls, what turns the direction of writing, and whatever has no shape.
+    Those are control characters, marks that change the direction of writing, and other
+    invisible characters. For example, the escape character becomes ``\\x1b``.
     """
     return "".join(
         char if char.isprintable() or char == "\t" else ascii(char)[1:-1]

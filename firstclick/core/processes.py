@@ -23,22 +23,25 @@ from firstclick.core.errors import ServerError, SettingsError
 from firstclick.core.logging import KEPT, LARGEST, Quiet, parsed
 
 _READ_SECONDS = 2.0
-"""How long the last words of a program that has ended may take to be read."""
+"""How long reading the last output of a program that has ended may take."""
 
 
 class ProcessId(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A process, told apart from a later one that got the same number.
+    """The identity of a process, which a later process with the same pid doesn't share.
 
-    On Linux by what no clock moves: which boot it was, and the clock ticks from there
-    to the start of the process.
+    On Linux, that is the boot and the clock ticks from the boot to the start of the
+    process: setting the clock changes neither of them.
     """
 
     pid: int
     boot: str | None = None
+    """Linux's boot_id."""
     ticks: int | None = None
+    """Clock ticks from the boot to the start of the process."""
     create_time: float | None = None
-    """Seconds since the epoch, where there is no /proc; also of a process that an
-    earlier version recorded. Where the clock is set, Linux moves it, macOS doesn't."""
+    """Start of the process in seconds since 1970. Used on systems without /proc, and
+    for processes that an earlier version recorded. If somebody sets the clock, this
+    changes on Linux, but not on macOS."""
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId":
@@ -51,7 +54,7 @@ class ProcessId(msgspec.Struct, frozen=True, omit_defaults=True):
             return cls(pid)
 
     def find(self) -> psutil.Process | None:
-        """The process, unless it has ended."""
+        """Return the process, or None if it has ended."""
         try:
             process = psutil.Process(self.pid)
             if not self._is(process) or process.status() == psutil.STATUS_ZOMBIE:
@@ -76,17 +79,17 @@ def _boot() -> str | None:
 
 
 def _ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since the boot; None where unknown."""
+    """Return when a process started, in clock ticks since the boot; None if unknown."""
     try:
         content = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # Behind its name, which is in parentheses and may hold any byte
+    # Split after the name, which is in parentheses and may contain any byte
     return int(content.rpartition(b")")[2].split()[19])
 
 
 def end(process: psutil.Process, stop: signal.Signals, timeout: float) -> None:
-    """Ask a process to stop, and kill it after ``timeout`` seconds."""
+    """Ask a process to stop, and kill it if it still runs after ``timeout`` seconds."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(stop)
         try:
@@ -98,7 +101,7 @@ def end(process: psutil.Process, stop: signal.Signals, timeout: float) -> None:
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a program runs as."""
+    """The user that a program runs as."""
 
     name: str
     uid: int
@@ -106,7 +109,10 @@ class Account:
 
     @classmethod
     def named(cls, name: str) -> "Account":
-        """Raises SettingsError for a user that doesn't exist, or is root."""
+        """Return the account of a user.
+
+        Raises SettingsError if the user doesn't exist, or is root.
+        """
         try:
             entry = pwd.getpwnam(name)
         except KeyError as error:
@@ -123,11 +129,14 @@ class Account:
 
     @property
     def ids(self) -> tuple[int, int]:
-        """Its user's and its group's number."""
+        """The numeric ids of the user and of its group."""
         return self.uid, self.gid
 
     def unreachable(self, path: Path) -> Path | None:
-        """The first directory on the way to ``path`` that the user may not enter."""
+        """Return the first directory above ``path`` that the user may not enter.
+
+        None if the user may enter all of them.
+        """
         for directory in reversed(path.resolve().parents):
             status = directory.stat()
             if status.st_uid == self.uid:
@@ -153,7 +162,7 @@ class Command:
     patience: float = 10
     """Seconds from ``stop`` to SIGKILL."""
     record: Callable[[str], str] = str
-    """What its log has of a line that it writes."""
+    """Turns a line of the program's output into a line of its log."""
 
     def guarded(self) -> list[str]:
         who = self.account
@@ -166,7 +175,7 @@ class Command:
         ]
 
     def run(self) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, its output collected."""
+        """Run the program to its end, and collect its output."""
         return subprocess.run(
             self.guarded(),
             env=dict(self.environment),
@@ -181,7 +190,7 @@ class Command:
 
 @dataclass
 class Running:
-    """A program that was started, its output going to a rotated file."""
+    """A program that was started, and whose output goes to a rotated file."""
 
     command: Command
     process: subprocess.Popen[bytes]
@@ -190,9 +199,10 @@ class Running:
 
     @classmethod
     def start(cls, name: str, command: Command, logs: Path) -> "Running":
-        """Start it. It gets its stop signal when the calling thread ends.
+        """Start a program. On Linux, it gets its stop signal when this thread ends.
 
-        Raises ServerError where it can't be started.
+        Its output goes to NAME.log in ``logs``. Raises ServerError if the program can't
+        be started.
         """
         try:
             process = subprocess.Popen(
@@ -224,26 +234,27 @@ class Running:
         return ProcessId.of(self.process.pid)
 
     def last_words(self) -> list[str]:
-        """The last lines of its output, of one that has ended."""
+        """Return the last lines of its output. Call it when the program has ended."""
         assert self._reader is not None
-        # For ever, where what it started has its output and lives on
+        # Without a limit, this could wait forever: a process that the program started
+        # may still run and hold its output open
         self._reader.join(_READ_SECONDS)
         return list(self._tail)
 
     def unsaid_reason(self) -> str:
-        """Say why it ended where its output doesn't."""
+        """Return why it ended, for a program whose output doesn't say so."""
         code = self.process.poll()
         if code is not None and code < 0:
             return f"{signal.Signals(-code).name} ended it"
         return "it gave no reason"
 
     def signal(self) -> None:
-        """Ask it to stop."""
+        """Send the program its stop signal, if it still runs."""
         if self.process.poll() is None:
             self.process.send_signal(self.command.stop)
 
     def stop(self) -> None:
-        """Stop it, by SIGKILL if its patience is at an end."""
+        """Stop the program, with SIGKILL if it takes longer than ``patience``."""
         self.signal()
         try:
             self.process.wait(self.command.patience)
@@ -258,14 +269,15 @@ class Running:
             backupCount=KEPT,
             errors="replace",
         )
-        # A full disk must not stop the reading, and with it the program
+        # If the disk is full, go on reading: otherwise the pipe fills up and the
+        # program stops at its next write
         handler.handleError = lambda record: None  # type: ignore[method-assign]
         handler.setFormatter(_As(self.command.record))
         with output, contextlib.closing(Quiet(handler)) as quiet:
             for line in output:
                 text = line.decode(errors="replace").rstrip()
                 self._tail.append(self.command.record(text))
-                # A record's own process sees to what repeats
+                # A process that writes records summarizes repeated lines itself
                 chosen = quiet if parsed(text) is None else handler
                 chosen.handle(
                     logging.LogRecord(name, logging.INFO, "", 0, text, None, None)
@@ -273,7 +285,7 @@ class Running:
 
 
 class _As(logging.Formatter):
-    """A line in the form that a log has it in."""
+    """Formats a line of output with ``Command.record``."""
 
     def __init__(self, record: Callable[[str], str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where the dbt project is: the models, macros, seeds, dbt tests and dashboards."""
+"""The location of the dbt project: models, macros, seeds, dbt tests and dashboards."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _IN_WHEEL = _PACKAGE / "project"
 
 PROJECT = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
-"""The project that First Click brings. A wheel has it inside the package; in a clone it
-is the repository's root. ``FIRSTCLICK_PROJECT`` names another one."""
+"""The project that comes with First Click. A wheel contains it inside the package; in a
+clone, it is the repository's root. Set ``FIRSTCLICK_PROJECT`` to use another one."""

@@ -1,4 +1,4 @@
-"""Settings, from environment variables alone."""
+"""The settings, which come from environment variables only."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def _is_url(url: str) -> str:
 
 
 def _is_schema(name: str) -> str:
-    # 51: PostgreSQL's 63 bytes less those of the suffix _maintenance
+    # At most 51: PostgreSQL's limit of 63 bytes minus the suffix _maintenance
     if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,50}", name):
         raise ValueError
     return name
@@ -102,7 +102,7 @@ _TOGETHER = (
 
 
 class Settings(BaseSettings):
-    """What the environment says; an empty variable counts as unset."""
+    """The settings of a pipeline. An empty environment variable counts as unset."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="ignore", frozen=True
@@ -262,7 +262,7 @@ class Settings(BaseSettings):
 
     @property
     def live_is_private(self) -> bool:
-        """Whether this machine alone can reach the live page."""
+        """True if only this machine can reach the live page."""
         if self.live_host == "localhost":
             return True
         try:
@@ -272,7 +272,7 @@ class Settings(BaseSettings):
 
     @property
     def kafka(self) -> Cluster | None:
-        """The cluster that is given, if one is."""
+        """The cluster of KAFKA_BOOTSTRAP_SERVERS, or None if it is not set."""
         if self.kafka_bootstrap_servers is None:
             return None
         return Cluster(
@@ -290,10 +290,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment.
+        """Read the settings from the environment.
 
-        Raises SettingsError for the first value that can't be used, or is missing
-        beside another; one that may hold a password is not in its message.
+        Raises SettingsError for the first variable that can't be used, or that is
+        missing although another one requires it. The message shows the value, except
+        if it may contain a password.
         """
         try:
             return cls()._complete()
@@ -324,9 +325,9 @@ class Settings(BaseSettings):
         return self
 
     def isolated(self, home: Path) -> Self:
-        """Return settings for a pipeline in that home, on servers of its own alone.
+        """Return settings for a pipeline in ``home``, on bundled servers only.
 
-        Where the environment says otherwise, it does not count.
+        Servers, ports, schema, topic prefix and target in the environment don't count.
         """
         names = (
             *("database_url", "kafka_bootstrap_servers", "schema_name", "topic_prefix"),
@@ -337,7 +338,7 @@ class Settings(BaseSettings):
         return self.model_copy(update={**own, "home": home})
 
     def environment(self) -> dict[str, str]:
-        """The variables that make these settings, for another process."""
+        """Return the environment variables that give another process these settings."""
         return {
             str(field.validation_alias): str(value)
             for name, field in type(self).model_fields.items()

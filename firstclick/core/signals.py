@@ -1,4 +1,4 @@
-"""What a process does when it is asked to end."""
+"""Handling of the signals that ask a process to end."""
 
 import signal
 import sys
@@ -10,9 +10,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def on_signals(handle: Callable[[], None], *more: signal.Signals) -> Iterator[None]:
-    """Call ``handle`` at each SIGTERM, SIGINT, and signal of ``more`` in the block.
+    """Call ``handle`` at each SIGTERM, SIGINT and signal of ``more`` during the block.
 
-    The handlers of before are back after it. Only the main thread may enter it.
+    The previous handlers are restored afterwards. Only the main thread may use this.
     """
     previous = {
         number: signal.signal(number, lambda number, frame: handle())
@@ -26,5 +26,8 @@ def on_signals(handle: Callable[[], None], *more: signal.Signals) -> Iterator[No
 
 
 def exit_at_sigterm() -> None:
-    """Leave every ``with`` block in good order at SIGTERM, as Ctrl-C does."""
+    """Make SIGTERM raise SystemExit, so that every ``with`` block cleans up.
+
+    The exit status is 143, which is 128 plus the signal's number, as shells have it.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))

@@ -1,7 +1,7 @@
-"""Whether a path leads where we think, whatever other users of the machine do.
+"""Checks that other users of the machine can't redirect a path.
 
-Whoever may write to a directory on the way can put something else in our place there
-at any moment, so there is no use in looking at what is there now.
+Anyone who may write to a directory on the way to a file can put another file in its
+place at any moment. So it isn't enough to check the file itself.
 """
 
 import os
@@ -12,12 +12,15 @@ _MOST_LINKS = 40
 
 
 def changeable(path: Path) -> Path | None:
-    """The first thing on the way to ``path`` that others could put another one for.
+    """Return the first entry on the way to ``path`` that other users could replace.
 
-    Others are all but root and ourselves. Links are followed; what does not exist yet
-    is ours to make. Where we are not root, what belongs to a group, or to somebody
-    else outside of /tmp and its like, is for whoever set up the machine to decide.
-    Raises OSError.
+    None if there is none. Other users are all except root and ourselves. For example,
+    ``/srv/shared`` with mode 0777 is returned for ``/srv/shared/home``.
+
+    Links are followed. Entries that don't exist yet are fine, because we create them.
+    Unless we are root, two things are left to the machine's administrator: directories
+    that a group can write to, and ones that belong to somebody else, except inside
+    shared directories such as /tmp. Raises OSError.
     """
     here = Path("/")
     shared = False
@@ -52,10 +55,10 @@ def changeable(path: Path) -> Path | None:
 
 
 def _is_ours(status: os.stat_result, shared: bool) -> bool:
-    """Whether others can't change what is in it, nor put another one in its place.
+    """Return whether other users can neither change an entry nor replace it.
 
-    It is in a ``shared`` directory like /tmp, where everybody may put things and,
-    thanks to the sticky bit, only their owner may take them away.
+    ``shared`` says that the entry is in a directory such as /tmp: everybody may create
+    entries there, but thanks to the sticky bit only an entry's owner may remove it.
     """
     us = os.geteuid()
     if status.st_uid not in (0, us) and (us == 0 or shared):

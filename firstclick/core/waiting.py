@@ -1,4 +1,4 @@
-"""Waiting: until a signal comes, and between attempts at something that fails."""
+"""Waiting that a signal interrupts, and pauses between retries."""
 
 import logging
 import select
@@ -12,17 +12,17 @@ from firstclick.core.failure import FailureFile
 from firstclick.core.signals import on_signals
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds between attempts; doubled from one to the next."""
+"""Seconds between attempts. The pause doubles from one attempt to the next."""
 
 
 class Stopped(Exception):
-    """A signal asked for the end while something was waited for."""
+    """A signal asked the process to end during a wait."""
 
 
 class Stop:
-    """Whether the end was requested; a wait for it ends at once when it is.
+    """A request to end, which interrupts waits.
 
-    `stoppable` makes one that SIGTERM and SIGINT request.
+    `stoppable` gives you one that SIGTERM and SIGINT set.
     """
 
     def __init__(self) -> None:
@@ -30,36 +30,42 @@ class Stop:
         self._signalled, self._signal = socket.socketpair()
 
     def request(self) -> None:
-        """Ask for the end. May be called from a signal handler, and again."""
+        """Request the end. You may call this in a signal handler, and repeatedly."""
         if not self.requested:
             self.requested = True
             self._signal.send(b"\0")
 
     def wait(self, seconds: float) -> None:
-        """Wait so long. Raises Stopped when the end is requested, now or before."""
+        """Wait for that many seconds.
+
+        Raises Stopped as soon as the end is requested, or if it was requested before.
+        """
         if select.select([self._signalled], [], [], seconds)[0]:
             raise Stopped
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """A Stop that SIGTERM and SIGINT request while the block runs."""
+    """Yield a `Stop` that SIGTERM and SIGINT set during the block."""
     stop = Stop()
     with on_signals(stop.request):
         yield stop
 
 
 class Backoff:
-    """Pauses between attempts at one thing, with a log line for each and the end.
+    """Growing pauses between retries, each with a log line, and one for the recovery.
 
-    They are short again only after a while without a failure, so that something that
-    works and fails in turn can't fill the log.
+    The pauses only become short again after a while without a failure, so that
+    something that works and fails in turn can't fill the log.
     """
 
     def __init__(
         self, subject: str, log: logging.Logger, directory: Path | None = None
     ) -> None:
-        """A failure is left in ``directory`` for who asks how the worker does."""
+        """Record failures in ``directory``, for ``firstclick status``.
+
+        ``subject`` names the thing that may fail, for example ``Kafka``.
+        """
         self._file = FailureFile(directory, log.name, subject)
         self._subject = subject
         self._log = log
@@ -68,7 +74,7 @@ class Backoff:
         self._latest = 0.0
 
     def failed(self, reason: object) -> float:
-        """Note a failure; returns the seconds to pause before the next attempt."""
+        """Log a failure, and return the seconds to pause before the next attempt."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
@@ -88,7 +94,7 @@ class Backoff:
         return pause
 
     def succeeded(self) -> None:
-        """Note a success, in the log too when it is the first after a failure."""
+        """Note a success, and log it if it is the first one after a failure."""
         if self._since is not None:
             seconds = time.monotonic() - self._since
             self._log.info(
@@ -101,5 +107,5 @@ class Backoff:
 
 
 def one_line(reason: object) -> str:
-    """Return an error's text on one line, without the statements in its context."""
+    """Return an error's text on one line, without PostgreSQL's CONTEXT lines."""
     return " ".join(str(reason).partition("\nCONTEXT:")[0].split())
