@@ -1,1 +1,1 @@
-"""The dashboards: their definition, which Grafana shares, and the live page."""
+"""The dashboards: their definition, which Grafana uses as well, and the live page."""

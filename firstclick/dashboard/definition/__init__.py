@@ -1,7 +1,7 @@
-"""Grafana's dashboards as this project's own: loaded, and their SQL made ready.
+"""Read Grafana's dashboards, and prepare their SQL.
 
-`load_all` gives the dashboards of grafana/dashboards, typed; `statement` a panel's
-SQL as Grafana sends it.
+`load_all` returns the dashboards of grafana/dashboards as typed objects. `statement`
+returns a panel's SQL with variables and macros replaced, as Grafana sends it.
 """
 
 from firstclick.dashboard.definition.errors import DashboardError

@@ -1,4 +1,4 @@
-"""What can be wrong with a dashboard."""
+"""The error of a dashboard that can't be used."""
 
 from firstclick.core.errors import FirstClickError
 

@@ -1,4 +1,4 @@
-"""Dashboards from their files."""
+"""Load dashboards from their JSON files."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -11,11 +11,11 @@ from firstclick.dashboard.definition.errors import DashboardError
 from firstclick.dashboard.definition.model import COLUMNS, Dashboard, GridPos, Panel
 
 DIRECTORY = PROJECT / "grafana" / "dashboards"
-"""The dashboards that First Click brings."""
+"""The dashboards that come with First Click."""
 
 
 def load_all(directory: Path = DIRECTORY) -> dict[str, Dashboard]:
-    """Return all dashboards of a directory by uid, in the order of their names.
+    """Return all dashboards of a directory by uid, sorted by file name.
 
     Raises DashboardError.
     """
@@ -26,7 +26,7 @@ def load_all(directory: Path = DIRECTORY) -> dict[str, Dashboard]:
 def load(path: Path) -> Dashboard:
     """Return the dashboard in a file.
 
-    Raises DashboardError for the first thing that can't be drawn, naming its place.
+    Raises DashboardError that names the first thing in it that can't be drawn.
     """
     try:
         dashboard = Dashboard.from_json(path.read_bytes())

@@ -1,8 +1,8 @@
-"""What a dashboard's JSON may hold: the part of Grafana's schema that is drawn.
+"""The part of Grafana's dashboard schema that the live page can draw.
 
-A field that is not here is an error, so that nothing can be set in the JSON that only
-Grafana, or only the live page, shows. Names and meanings are those of Grafana's
-dashboard schema 41, in snake case.
+An unknown field is an error, so that nobody can set something in the JSON that only
+Grafana or only the live page shows. Names and meanings are those of Grafana's dashboard
+schema 41, in snake case.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -11,10 +11,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 COLUMNS = 24
-"""The grid's width."""
+"""The width of the grid."""
 
 Unit = Literal["none", "string", "locale", "percentunit", "s", "bytes", "dateTimeAsIso"]
-"""`locale`: a number with thousands separators; `percentunit`: a share, 1 is 100 %."""
+"""How a number is formatted.
+
+For example, `locale` has thousands separators, and `percentunit` is a share, where 1 is
+100 %.
+"""
 
 Colour = Annotated[str, Meta(pattern="^#[0-9A-F]{6}$")]
 
@@ -24,7 +28,7 @@ class _Part(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class GridPos(_Part):
-    """Where a panel is: in columns from the left, and rows of about 38 px."""
+    """A panel's place and size: in columns from the left, and rows of about 38 px."""
 
     x: Annotated[int, Meta(ge=0, lt=COLUMNS)]
     y: Annotated[int, Meta(ge=0)]
@@ -38,7 +42,7 @@ class DataSource(_Part):
 
 
 class Target(_Part):
-    """A query. As `time_series`, a text column named metric names the series."""
+    """A query. In a `time_series`, the text column `metric` names the series."""
 
     ref_id: str
     datasource: DataSource
@@ -49,7 +53,9 @@ class Target(_Part):
 
 
 class Step(_Part):
-    """The colour of values from `value` on; the first step's is null."""
+    """The colour of values from `value` on; null, in the first step, is minus
+    infinity.
+    """
 
     color: Colour
     value: float | None
@@ -61,7 +67,10 @@ class Thresholds(_Part):
 
 
 class Color(_Part):
-    """`fixed_color`, that of the thresholds, or one by the series' name."""
+    """Where a field's colour comes from.
+
+    That is `fixed_color`, the thresholds, or the palette by the series' name.
+    """
 
     mode: Literal["fixed", "thresholds", "palette-classic-by-name"]
     fixed_color: Colour | UnsetType = UNSET
@@ -74,7 +83,7 @@ class MappingResult(_Part):
 
 
 class Mapping(_Part):
-    """Words to show in place of values."""
+    """Texts that are shown instead of certain values."""
 
     type: Literal["value"]
     options: dict[str, MappingResult]
@@ -110,7 +119,10 @@ class Stacking(_Part):
 
 
 class LinesCustom(_Part):
-    """`insert_nulls`: the line is broken where points are further apart, in ms."""
+    """How lines or bars over time are drawn.
+
+    `insert_nulls` breaks a line between points that are further apart, in ms.
+    """
 
     draw_style: Literal["line", "bars"]
     line_interpolation: Literal["linear"]
@@ -129,7 +141,10 @@ class LinesField(Field, kw_only=True):
 
 
 class CellOptions(_Part):
-    """A cell's text, its text in the value's colour, or a bar beside its text."""
+    """Shows a cell as text, as coloured text, or as a bar beside the text.
+
+    The text's colour is that of the value.
+    """
 
     type: Literal["auto", "color-text", "gauge"]
     mode: Literal["basic"] | UnsetType = UNSET
@@ -137,7 +152,7 @@ class CellOptions(_Part):
 
 
 class CellsCustom(_Part):
-    """`width` in px, of a wide table."""
+    """How a table's cells are shown. `width` is in px, for wide tables."""
 
     align: Literal["auto", "left", "right"]
     cell_options: CellOptions
@@ -154,7 +169,7 @@ class Matcher(_Part):
 
 
 class Property(_Part):
-    """A field's property to override: `unit`, or `custom.width`."""
+    """A property that is overridden, such as `unit` or `custom.width`."""
 
     id: str
     value: Any
@@ -166,7 +181,7 @@ class Override(_Part):
 
 
 class FieldConfig(_Part):
-    """How each column is shown; an override's matcher names the query's column."""
+    """How each column is shown. An override's matcher names a column of the query."""
 
     defaults: Field
     overrides: list[Override]
@@ -176,7 +191,7 @@ class FieldConfig(_Part):
             self.of(override.matcher.options)
 
     def of(self, column: str) -> Any:
-        """Return how a column is shown: the defaults with what overrides them."""
+        """Return how a column is shown: the defaults and the overrides for its name."""
         found = msgspec.to_builtins(self.defaults)
         for override in self.overrides:
             if override.matcher.options == column:
@@ -214,8 +229,11 @@ class CellsConfig(FieldConfig):
 
 
 class ReduceOptions(_Part):
-    """Which value of a column: the last; `fields` is a pattern of a text column's name,
-    between slashes, else all numbers are shown."""
+    """Which value of a column is shown: always the last one.
+
+    `fields` is the pattern of a text column's name, between slashes; if empty, all
+    numbers are shown.
+    """
 
     calcs: tuple[Literal["lastNotNull"]]
     values: Literal[False]
@@ -223,7 +241,7 @@ class ReduceOptions(_Part):
 
 
 class StatOptions(_Part):
-    """`show_percent_change`: of the last value against the first."""
+    """`show_percent_change` compares the last value with the first one."""
 
     reduce_options: ReduceOptions
     color_mode: Literal["none", "value", "background"]
@@ -249,7 +267,7 @@ class Tooltip(_Part):
 
 
 class BarsOptions(_Part):
-    """`orientation` is that of the bars."""
+    """`orientation` is the direction of the bars, not of the axis."""
 
     x_field: str
     orientation: Literal["horizontal", "vertical"]
@@ -284,7 +302,7 @@ class TableOptions(_Part):
 
 
 class Panel(_Part, tag_field="type"):
-    """`description` is Markdown; `title` is never empty."""
+    """A panel. `description` is Markdown; `title` is never empty."""
 
     id: Annotated[int, Meta(ge=1)]
     title: Annotated[str, Meta(min_length=1)]
@@ -300,20 +318,20 @@ class Panel(_Part, tag_field="type"):
 
 
 class Stat(Panel, tag="stat"):
-    """One number, large, or one word."""
+    """One large number, or one word."""
 
     options: StatOptions
 
 
 class BarChart(Panel, tag="barchart"):
-    """A group of bars each row, named by the column `x_field`."""
+    """A group of bars for each row, named by the column `x_field`."""
 
     field_config: BarsConfig
     options: BarsOptions
 
 
 class TimeSeries(Panel, tag="timeseries"):
-    """A line each series, over the column time."""
+    """A line for each series, over the column `time`."""
 
     field_config: LinesConfig
     options: LinesOptions
@@ -331,7 +349,10 @@ class Option(_Part):
 
 
 class Constant(_Part, tag_field="type", tag="constant"):
-    """A variable that only the JSON sets, or the live page: a schema's name."""
+    """A variable that viewers can't change, such as the schema's name.
+
+    The JSON sets it, or the live page.
+    """
 
     name: str
     hide: Literal[2]
@@ -340,7 +361,7 @@ class Constant(_Part, tag_field="type", tag="constant"):
 
 
 class Custom(_Part, tag_field="type", tag="custom"):
-    """A variable with a list to choose from."""
+    """A variable that viewers choose from a list."""
 
     name: str
     label: str
@@ -359,7 +380,7 @@ class Templating(_Part):
 
 
 class Times(_Part):
-    """A range by Grafana's words: `now-1h` to `now`."""
+    """A time range in Grafana's words, for example `now-1h` to `now`."""
 
     from_: str = msgspec.field(name="from")
     to: Literal["now"]
@@ -370,7 +391,7 @@ class Annotations(_Part):
 
 
 class Dashboard(_Part):
-    """`refresh` is an interval as `5s`."""
+    """A dashboard. `refresh` is an interval such as `5s`."""
 
     uid: str
     title: str
@@ -394,5 +415,8 @@ class Dashboard(_Part):
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Raises msgspec.ValidationError, which says where."""
+        """Return the dashboard in a JSON document.
+
+        Raises msgspec.ValidationError, which says where the document is invalid.
+        """
         return msgspec.json.decode(data, type=cls)

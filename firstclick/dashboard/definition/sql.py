@@ -1,8 +1,8 @@
-"""A panel's SQL as Grafana sends it: variables and macros replaced.
+"""Turn a panel's SQL into the statement that Grafana would send.
 
-Variables are replaced as Grafana's page does, macros as its PostgreSQL data source
-does after that (pkg/tsdb/grafana-postgresql-datasource/macros.go): a macro is `$name(`
-up to the next closing parenthesis, and its arguments are split at commas.
+Grafana's page replaces variables, then its PostgreSQL data source replaces macros
+(pkg/tsdb/grafana-postgresql-datasource/macros.go). A macro is `$name(` up to the next
+closing parenthesis; its arguments are split at commas.
 """
 
 import re
@@ -14,30 +14,36 @@ from firstclick.dashboard.definition.errors import DashboardError
 from firstclick.dashboard.definition.model import Constant, Custom, Dashboard
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(?!__)(\w+)\b(?!\())")
+"""`$name` or `${name}`, but no macro: those begin with `$__` or have parentheses."""
 _MACRO = re.compile(r"\$(\w+)\(([^)]*)\)")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _AMOUNT = re.compile(r"(\d+) ?(s|m|h|d|w|second|minute|hour|day|week)s?")
+"""A number and a unit, for example `5m`, `6 hours` or `1 day`."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+"""The seconds of a unit, by its first letter."""
 
 
 @dataclass(frozen=True)
 class TimeRange:
-    """What `$__timeFilter` lets through, both ends included; with time zones."""
+    """The times, with time zones, that `$__timeFilter` accepts; both ends are
+    included.
+    """
 
     start: datetime
     end: datetime
 
     @classmethod
     def last(cls, length: str, now: datetime) -> "TimeRange":
-        """The time up to now: `1h`, `6 hours`, or a dashboard's `now-1h`.
+        """Return the range of this length that ends now.
 
-        Raises DashboardError.
+        ``length`` is, for example, `1h`, `6 hours` or a dashboard's `now-1h`. Raises
+        DashboardError.
         """
         return cls(now - duration(length.removeprefix("now-")), now)
 
 
 def duration(text: str) -> timedelta:
-    """Return how long `5m`, `6 hours`, `1d` is. Raises DashboardError."""
+    """Parse a duration such as `5m`, `6 hours` or `1d`. Raises DashboardError."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise DashboardError(
@@ -52,10 +58,10 @@ def statement(
 ) -> str:
     """Return the statement of a panel's SQL.
 
-    ``values`` are those of the dashboard's variables; what is not in it has the value
-    that the JSON gives it. Raises DashboardError for a variable that the dashboard
-    doesn't have, a value that it doesn't offer, a schema that is no plain name, or a
-    macro that is not known.
+    ``values`` sets the dashboard's variables; those that are missing have their value
+    from the JSON. Raises DashboardError for a variable that the dashboard doesn't have,
+    a value that it doesn't offer, a schema that is not a plain identifier, or an
+    unknown macro.
     """
     for name in values.keys() - dashboard.variables.keys():
         raise DashboardError(_no_variable(dashboard, name))
@@ -119,7 +125,7 @@ def _value(variable: Constant | Custom, value: str | None) -> str:
 
 
 def _quoted(time: datetime) -> str:
-    # Go's RFC3339Nano: a fraction has no trailing zeros
+    # As Go's RFC3339Nano, which omits trailing zeros of the fraction
     fraction = f".{time.microsecond:06}".rstrip("0").rstrip(".")
     return f"'{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z'"
 

@@ -1,6 +1,5 @@
-"""The live page: Grafana's dashboards drawn in a browser, their values pushed.
+"""The live page: it draws Grafana's dashboards in a browser and pushes new values.
 
-`python -m firstclick.dashboard.server` serves it. `board` asks the database, each panel
-once whatever the number of viewers; `web` is what a browser may ask for; `static`
-draws.
+`python -m firstclick.dashboard.server` serves it. `board` queries each panel once,
+however many people look at it; `web` has the routes; `static` draws in the browser.
 """

@@ -24,14 +24,16 @@ from firstclick.dashboard.server.metrics import Exposition
 from firstclick.dashboard.server.web import application
 
 _CLOSING_SECONDS = 2
+"""How long open streams may take to end when the server stops."""
 
 
 def main() -> int:
-    """Serve; returns the exit status. The log goes to stderr, an error as its end."""
+    """Serve the page and return the exit status. Logs to stderr, an error last."""
     log = configure("live")
     forget_libpq()
     try:
-        # uvicorn has its own handlers while it serves, and raises the signal again
+        # uvicorn installs its own handlers while it serves, then raises the signal
+        # again. This handler keeps that second signal from killing the process.
         with on_signals(lambda: None):
             asyncio.run(_serve(Settings.load(), log))
     except FirstClickError as error:

@@ -1,4 +1,4 @@
-"""Who may ask, and what a browser may do with the answer."""
+"""Decide who may open the page, and what browsers may do with it."""
 
 import hmac
 from collections.abc import Mapping
@@ -29,17 +29,20 @@ HEADERS: Mapping[str, str] = {
 }
 
 HEALTH = "/health"
-"""The path that needs no token: whoever started us asks whether we are ready."""
+"""The path that needs no token, so that whoever started the page can see it is
+ready.
+"""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class AccessControl:
-    """Lets requests through that come by a name of ours, or with the token.
+    """Lets a request through if it uses one of the page's names or has the token.
 
-    On loopback, where ``token`` is None, another name in `Host` means that a foreign
-    page's name was made to point here. The token comes once as ``?token=``, then as a
-    cookie, or as a bearer's.
+    Without a token the page listens on loopback only. There another name in `Host`
+    means DNS rebinding: a foreign site made its own name resolve to this machine. With
+    a token, a browser sends it once as ``?token=`` and then as a cookie; a program
+    sends it as a bearer token.
     """
 
     def __init__(self, app: ASGIApp, host: str, port: int, token: str | None) -> None:

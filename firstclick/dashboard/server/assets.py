@@ -1,4 +1,4 @@
-"""The files that a browser loads: our own, and ECharts."""
+"""The files that a browser loads: this package's own, and ECharts."""
 
 import gzip
 from functools import cached_property
@@ -20,10 +20,10 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class ECharts:
-    """ECharts as one JavaScript module, which the build of the package fetched."""
+    """ECharts as one JavaScript module, which the package's build has fetched."""
 
     def __init__(self) -> None:
-        """Raises ServerError if the package was built without it."""
+        """Find ECharts. Raises ServerError if the package was built without it."""
         try:
             pin = msgspec.json.decode((_VENDOR / "echarts.json").read_bytes())
         except FileNotFoundError as error:
@@ -35,7 +35,7 @@ class ECharts:
 
     @property
     def url(self) -> str:
-        """Its address on our server, which changes with its version."""
+        """The module's address on this server. It changes with ECharts' version."""
         return f"/vendor/echarts/{self.version}/{_MODULE.name}"
 
     @cached_property
@@ -43,7 +43,9 @@ class ECharts:
         return gzip.compress(_MODULE.read_bytes(), 6)
 
     async def serve(self, request: Request) -> Response:
-        """Answer with the module. Browsers keep it for ever, by its address."""
+        """Answer with the module. Browsers cache it forever under its versioned
+        address.
+        """
         if request.url.path != self.url:
             return PlainTextResponse("no such file\n", 404)
         headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}

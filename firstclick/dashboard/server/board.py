@@ -1,4 +1,4 @@
-"""Who looks at which panels, and the queries that this takes."""
+"""Track who looks at which panels, and run the queries that this needs."""
 
 import asyncio
 import contextlib
@@ -21,22 +21,23 @@ from firstclick.dashboard.server.latest_value import Watcher
 from firstclick.dashboard.server.poller import Poller
 
 INTERVAL = 1.0
-"""Seconds between two queries of a panel that is cheap."""
+"""Seconds between two queries of a cheap panel."""
 
 SHARE = 0.5
-"""Of one connection's time that all panels together may take."""
+"""How much of one connection's time all panels together may take; 1 is all of it."""
 
 LONGEST_REST = 15.0
-"""Seconds that a slow panel is left alone at most."""
+"""The longest pause between two queries of a slow panel, in seconds."""
 
 SPAN = "span"
-"""The variable that a viewer may choose."""
+"""The variable that viewers may choose."""
 
 _SPANNED = re.compile(r"\$(\{span\}|span\b|__time)")
+"""Matches SQL that depends on the chosen span."""
 
 
 class Values(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a panel shows, or why it can't."""
+    """A message to the browser: what a panel shows, or why it can't show anything."""
 
     panel: int
     columns: tuple[Column, ...] | None = None
@@ -45,7 +46,7 @@ class Values(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Source(Poller):
-    """A panel's values under one choice of the variables."""
+    """Polls a panel's values for one choice of the variables."""
 
     def __init__(
         self, board: "Board", dashboard: Dashboard, panel: Panel, span: str | None
@@ -60,7 +61,7 @@ class Source(Poller):
     async def ask(self) -> float:
         with contextlib.suppress(DatabaseUnavailable):
             self.latest.publish(await self._values())
-        # On a common beat, so that the panels of a page change together
+        # Wait for the next full second, so that the panels of a page change together
         now = asyncio.get_running_loop().time()
         rest = min(self._seconds * self._board.asking / SHARE, LONGEST_REST)
         return (math.floor((now + rest) / INTERVAL) + 1) * INTERVAL - now
@@ -79,7 +80,7 @@ class Source(Poller):
 
 @dataclass(frozen=True)
 class Counts:
-    """How much goes on."""
+    """How many viewers, polled panels and queries there are."""
 
     viewers: int
     asking: int
@@ -88,7 +89,7 @@ class Counts:
 
 
 class Board:
-    """All dashboards, and one source for each panel that someone looks at."""
+    """All dashboards, and a poller for each panel that somebody looks at."""
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class Board:
 
     @property
     def asking(self) -> int:
-        """How many sources are asked for."""
+        """How many panels are being polled."""
         return sum(bool(source.latest.watchers) for source in self._sources.values())
 
     @property
@@ -117,7 +118,7 @@ class Board:
 
     @asynccontextmanager
     async def watch(self, dashboard: Dashboard, span: str) -> AsyncIterator[Watcher]:
-        """Let someone look at a dashboard for as long as the block runs."""
+        """Let somebody look at a dashboard for as long as the block runs."""
         watched: list[Poller] = [
             self._health,
             *(self._source(dashboard, panel, span) for panel in dashboard.panels),
@@ -134,7 +135,7 @@ class Board:
                 each.rest()
 
     def statement(self, dashboard: Dashboard, panel: Panel, span: str | None) -> str:
-        """Return a panel's SQL as of now."""
+        """Return a panel's SQL for the time range that ends now."""
         values = {"schema": self._schema}
         if span is not None and SPAN in dashboard.variables:
             values[SPAN] = span

@@ -1,10 +1,11 @@
-"""How many connections the page has, and which it closes when there are too many.
+"""Limit the page's connections, and choose which to close when there are too many.
 
-A connection either works on a request or waits for one, from the first byte of its
-address to the end of its head. To wait costs whoever connects nothing, so waiting ends:
-after WAIT_SECONDS, or sooner where there are more connections than the page may have;
-then the one that has waited longest goes. A viewer's stream is work and stays. So that
-the page can always say something, not all connections may be viewers.
+A connection either works on a request or waits for one: from the moment that it opens,
+or that its last response is complete, until the head of a request has arrived. To wait
+costs a client nothing, so waiting has an end: after WAIT_SECONDS, or earlier if the
+page has too many connections; then it closes the one that has waited longest. A
+viewer's stream is work, so it is never closed for waiting. Viewers may not take up all
+connections, so that the page can always answer.
 """
 
 import asyncio
@@ -21,33 +22,40 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 WAIT_SECONDS = 10.0
-"""For the head of a request, however slowly it comes."""
+"""How long the head of a request may take, however slowly its bytes arrive."""
 
 STUCK_SECONDS = 15.0
-"""For a reader to take what the page has sent, before it sends more or closes."""
+"""How long a client may take to read what it was sent, until it is disconnected."""
 
 RETRY_SECONDS = 10
-"""When whoever is turned away should ask again."""
+"""After how many seconds a client that was turned away should try again."""
 
 ALWAYS = ("/health", "/metrics")
-"""Paths that are answered however many viewers there are."""
+"""Paths that are answered even if there are too many viewers."""
 
 _MOST = 4000
+"""The most connections, if the process may open enough files."""
 _OWN_FILES = 64
+"""Files that the process needs for other things than connections."""
 _QUEUE = 1024
+"""How many new connections the kernel may queue until the page accepts them."""
 
 
 class Connections:
-    """The connections that are open, and those of them that work."""
+    """The open connections, and which of them are waiting."""
 
     def __init__(self, log: logging.Logger, files: int) -> None:
-        """``files`` is how many this process may have open."""
+        """``files`` is the number of files that this process may have open."""
         self.accepts = max(2, min(64, files // 64))
-        """How many are taken at once; some times that before the first is counted."""
+        """How many new connections are accepted at once. asyncio may accept a few times
+        as many before the first is counted.
+        """
         self.most = max(8, min(_MOST, files - _OWN_FILES - 4 * self.accepts))
         self.most_requests = self.most - self.most // 8
         self.most_of_one = self.most_requests // 2
-        """Requests of one address; of this machine, a proxy's, as many as of all."""
+        """How many requests one address may have. Loopback may have as many as all
+        together, because a proxy on this machine connects for many viewers.
+        """
         self.closed: Counter[str] = Counter()
         self.turned_away = 0
         self._log = log
@@ -76,7 +84,7 @@ class Connections:
             self._close(next(iter(self._waiting)), "too many")
 
     def waits(self, connection: "Connection") -> None:
-        """It waits from now on."""
+        """Note that a connection waits for a request from now on."""
         self._waiting.pop(connection, None)
         self._waiting[connection] = time.monotonic()
 
@@ -89,7 +97,7 @@ class Connections:
         self._stuck.pop(connection, None)
 
     def begin(self, address: str) -> bool:
-        """Count a request, unless there are too many."""
+        """Count a request and return True, or return False if there are too many."""
         most = self.most_requests if _is_here(address) else self.most_of_one
         if (
             self._requests.total() >= self.most_requests
@@ -114,7 +122,7 @@ class Connections:
             del self._requests[address]
 
     async def keep_moving(self) -> None:
-        """Close what waits or is stuck for too long, until cancelled."""
+        """Close connections that wait or are stuck for too long, until cancelled."""
         while True:
             await asyncio.sleep(1)
             now = time.monotonic()
@@ -135,7 +143,7 @@ class Connections:
 
 
 class PageConfig(Config):
-    """uvicorn's, with the connections that its protocol counts."""
+    """uvicorn's configuration, with the protocol that counts connections."""
 
     def __init__(self, app: ASGIApp, connections: Connections, **settings: Any) -> None:
         super().__init__(app, http=Connection, backlog=connections.accepts, **settings)
@@ -143,7 +151,7 @@ class PageConfig(Config):
 
 
 class PageServer(Server):
-    """uvicorn's, where more may queue than are taken at once."""
+    """uvicorn's server, with a listen queue longer than what it accepts at once."""
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -152,7 +160,10 @@ class PageServer(Server):
 
 
 class Connection(H11Protocol):
-    """uvicorn's protocol, which has no limits of time. h11 has one of a head's size."""
+    """uvicorn's protocol for one connection, with the time limits that it lacks.
+
+    The size of a request's head is limited by h11 itself.
+    """
 
     def __init__(self, config: PageConfig, *arguments: Any, **named: Any) -> None:
         super().__init__(config, *arguments, **named)
@@ -160,7 +171,9 @@ class Connection(H11Protocol):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether something is to be sent before anything else can happen."""
+        """True while nothing can happen until the client reads or the connection
+        closes.
+        """
         return self.flow.write_paused or self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -182,7 +195,7 @@ class Connection(H11Protocol):
 
 
 class Doorkeeper:
-    """Turns requests away, and says so, where there are too many."""
+    """Middleware that answers with 503 when there are too many requests."""
 
     def __init__(self, app: ASGIApp, connections: Connections) -> None:
         self._app = app
@@ -208,7 +221,7 @@ class Doorkeeper:
 
 
 def allow_files() -> int:
-    """Let this process have as many files open as it may need; returns how many."""
+    """Raise this process's limit of open files as far as needed; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * _MOST
     if hard != resource.RLIM_INFINITY:
@@ -218,7 +231,7 @@ def allow_files() -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        # macOS has a limit below the one that it tells
+        # macOS reports a hard limit above the one that it really has
         return soft
     return wanted
 

@@ -1,4 +1,4 @@
-"""The database as the page sees it: two connections, and what they spent."""
+"""The page's database: two connections, and how much time their queries took."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from firstclick.dashboard.server.frames import Frame, read
 APPLICATION_NAME = "firstclick live"
 
 _GRACE = 2.0
-"""Seconds beyond a statement's limit after which the server is taken for dead."""
+"""Seconds after a statement's time limit, until the server counts as dead."""
 
 
 class DatabaseUnavailable(Exception):
@@ -27,12 +27,12 @@ class DatabaseUnavailable(Exception):
 
 
 class Failed(Exception):
-    """A query can't be answered; the message is for whoever looks at the page."""
+    """A query failed. The message is meant for the page's viewers."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
         self.seconds = seconds
-        """Until it failed."""
+        """How long the query ran until it failed."""
 
 
 class TooSlow(Failed):
@@ -41,16 +41,16 @@ class TooSlow(Failed):
 
 @dataclass
 class QueryStats:
-    """What the page asked of the database since it started."""
+    """The number of queries since the page started, and the seconds that they took."""
 
     queries: int = 0
     seconds: float = 0.0
 
 
 class QueryConnection:
-    """A connection that runs one statement at a time, and is made anew when it breaks.
+    """A connection that runs one statement at a time, and reconnects when it breaks.
 
-    A statement has ``limit`` seconds.
+    ``limit`` is the statement timeout in seconds.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class QueryConnection:
     async def query(self, statement: str) -> tuple[Frame, float]:
         """Return what a statement returns, and the seconds that it took.
 
-        Raises DatabaseUnavailable, TooSlow, or Failed where the statement can't
+        Raises DatabaseUnavailable; TooSlow if it reached the limit; Failed if it can't
         succeed.
         """
         async with self._turn:
@@ -94,7 +94,10 @@ class QueryConnection:
             return frame, time.monotonic() - start
 
     async def connect(self) -> None:
-        """Connect, so that others see that we are here. Raises DatabaseUnavailable."""
+        """Connect, so that the page shows up in pg_stat_activity.
+
+        Raises DatabaseUnavailable.
+        """
         async with self._turn:
             await self._connected()
 
@@ -148,7 +151,7 @@ class QueryConnection:
         return DatabaseUnavailable(self._reason)
 
     def _failure(self, error: psycopg.Error, seconds: float) -> Failed:
-        # RisingWave has no code of its own for it
+        # RisingWave has no SQLSTATE for a statement timeout, so the time tells
         if isinstance(error, QueryCanceled) or seconds >= self._limit:
             # Cause: A panel's query reached its time limit: there is much data, or the
             #   machine is busy.
@@ -169,16 +172,16 @@ class QueryConnection:
 
 
 def _hang_up(connection: psycopg.AsyncConnection) -> None:
-    # Cancelling would wait for the server, which may stand still
+    # Shut the socket down: cancelling would wait for an answer of a server that hangs.
     with socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 
 class Database:
-    """A lane for queries that are quick, and one for those that turned out slow."""
+    """Two connections: one for quick queries, one for those that turned out slow."""
 
     QUICK, SLOW = 1.0, 5.0
-    """Seconds that a statement may take."""
+    """The statement timeouts of the two, in seconds."""
 
     def __init__(self, url: str, log: logging.Logger, target: str = "embedded") -> None:
         self.stats = QueryStats()
@@ -186,9 +189,10 @@ class Database:
         self._slow = QueryConnection(url, self.SLOW, self.stats, log, target)
 
     async def query(self, statement: str, expected: float) -> tuple[Frame, float]:
-        """Run a statement that took so many seconds last time.
+        """Run a statement that took ``expected`` seconds last time.
 
-        Raises DatabaseUnavailable, Failed.
+        If it turns out slow, the second connection runs it again. Raises
+        DatabaseUnavailable and Failed.
         """
         if expected < self.QUICK / 4:
             with contextlib.suppress(TooSlow):
@@ -196,7 +200,7 @@ class Database:
         return await self._slow.query(statement)
 
     async def connect(self) -> None:
-        """Raises DatabaseUnavailable."""
+        """Connect, without waiting for the first query. Raises DatabaseUnavailable."""
         await self._quick.connect()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a query returned, in the form in which it is sent to browsers."""
+"""Query results in the form in which they are sent to browsers."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,10 @@ class Column(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Frame:
-    """Columns and rows: decimals as floats, as in Grafana, times in ms since 1970."""
+    """Columns and rows of plain values.
+
+    Decimals become floats, as in Grafana; times become milliseconds since 1970.
+    """
 
     columns: tuple[Column, ...]
     rows: list[tuple[Any, ...]]

@@ -1,4 +1,4 @@
-"""Whether the pipeline is alive, and how old what it shows is."""
+"""Poll whether the pipeline is alive, and how old its answers are."""
 
 import logging
 import time
@@ -11,12 +11,16 @@ from firstclick.dashboard.server.database import Database, DatabaseUnavailable, 
 from firstclick.dashboard.server.poller import Poller
 
 STALE_SECONDS = 5.0
-"""From this freshness on what is shown counts as old."""
+"""From this freshness on, the page says that its figures are old."""
 
 _STANDING_SECONDS = 10.0
-"""After which nothing is read: a large batch takes some seconds."""
+"""Without progress for this long, the pipeline counts as stopped.
+
+A large batch takes some seconds, so a shorter standstill is normal.
+"""
 
 _QUIET_SECONDS = 60
+"""From this age of the newest event on, the page mentions it."""
 _INTERVAL = 1.0
 
 State = Literal["live", "behind", "stopped", "away"]
@@ -32,9 +36,10 @@ _HEALTH = sql.SQL(
 class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """The pipeline's state.
 
-    ``behind``: what Kafka holds is read, but late; ``stopped``: nothing is read;
-    ``away``: the database doesn't answer. ``age`` is that of what is shown, ``quiet``
-    that of the newest event where it is old, in seconds; ``lag`` is in messages.
+    ``behind`` means that messages in Kafka are read, but late; ``stopped``, that none
+    are read; ``away``, that the database doesn't answer. ``age`` is how old the figures
+    on the page are, and ``quiet`` how old the newest event is if that is unusual, both
+    in seconds. ``lag`` is in messages.
     """
 
     state: State
@@ -44,7 +49,7 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HealthPoller(Poller):
-    """Asks for the pipeline's health."""
+    """Polls the pipeline's health."""
 
     def __init__(self, database: Database, schema: str, log: logging.Logger) -> None:
         super().__init__("pulse", log)

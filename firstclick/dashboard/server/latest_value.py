@@ -1,6 +1,6 @@
-"""Latest values, and those who watch them.
+"""The latest value of something, and those who watch it.
 
-Nothing is queued: who is slow gets the latest value and never sees those between.
+Nothing is queued: a slow watcher gets the latest value and skips those in between.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ import msgspec
 
 
 def beat() -> bytes:
-    """The server's clock, in ms since 1970, as a server-sent event."""
+    """Return the server's clock, in ms since 1970, as a server-sent event."""
     return b"event: beat\ndata: %d\n\n" % (time.time() * 1000)
 
 
 class LatestValue:
-    """The latest value of one thing, encoded once for all who watch."""
+    """The latest value of one thing, encoded once for all watchers."""
 
     def __init__(self, event: str) -> None:
         self._event = event.encode()
@@ -27,7 +27,7 @@ class LatestValue:
         self._message = b""
 
     def publish(self, value: Any) -> None:
-        """Replace the value. Nothing happens where it is the same."""
+        """Replace the value and wake the watchers. An equal value changes nothing."""
         if value == self.value:
             return
         self.value = value
@@ -46,7 +46,7 @@ class LatestValue:
 
 
 class Watcher:
-    """Someone who wants the latest of some slots for as long as the block runs."""
+    """One reader of some values, registered with them for as long as the block runs."""
 
     def __init__(self, values: Sequence[LatestValue]) -> None:
         self._values = values
@@ -67,9 +67,9 @@ class Watcher:
         self._news.set()
 
     async def messages(self, silence: float) -> AsyncIterator[bytes]:
-        """Yield a beat, what is known, and what is new, as server-sent events.
+        """Yield a beat, all known values, and then each new one, as server-sent events.
 
-        After so many seconds without news there is a beat.
+        After ``silence`` seconds without a new value, yields another beat.
         """
         yield beat()
         while True:

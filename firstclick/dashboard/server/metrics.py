@@ -1,4 +1,4 @@
-"""``/metrics``: what the database knows, what the page does, what the workers left."""
+"""Serve ``/metrics``: metrics of the database, of the page, and of the workers."""
 
 import logging
 from collections.abc import Iterable
@@ -58,11 +58,11 @@ _BY_TOPIC = {
         0.001,
     ),
 }
-"""Metrics by a column of pipeline_health: name, meaning, and the column's unit."""
+"""Metrics by column of pipeline_health: name, meaning, and factor to the base unit."""
 
 
 class Exposition:
-    """Answers Prometheus; asks the database once each time."""
+    """Answers Prometheus. Each scrape queries the database."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Exposition:
         schema: str,
         directory: Path | None,
     ) -> None:
-        """``directory`` is where the workers leave their files, if anywhere."""
+        """``directory`` has the workers' metrics files; None if there are none."""
         self._board = board
         self._connections = connections
         self._directory = directory
@@ -79,7 +79,7 @@ class Exposition:
         self._engine = _ENGINE.format(sql.Identifier(schema)).as_string()
 
     async def text(self, accept: str) -> tuple[bytes, str]:
-        """Return the body in the form that suits `Accept`, and its type."""
+        """Return the body in the format that `Accept` prefers, and its content type."""
         answered, health, engines = True, [], []
         try:
             health = await self._rows(self._health)
@@ -106,7 +106,7 @@ class Exposition:
 
 
 def known() -> list[Metric]:
-    """Every metric that is not a worker's, for who explains them."""
+    """Return all metrics but the workers', for the reference documentation."""
     engine = {"engine": "", "version": ""}
     none = Counts(viewers=0, asking=0, queries=0, query_seconds=0)
     page = _of_page(none, Connections(logging.getLogger(), 0))
@@ -188,7 +188,7 @@ def _of_page(counts: Counts, connections: Connections) -> Iterable[Metric]:
 
 
 def _of_workers(directory: Path | None) -> Iterable[Metric]:
-    """What their files say, one metric of the same name for all of them."""
+    """Return the metrics in the workers' files, merged by name."""
     files = [] if directory is None else sorted(directory.glob(f"*{SUFFIX}"))
     written = GaugeMetricFamily(
         "firstclick_metrics_timestamp_seconds",

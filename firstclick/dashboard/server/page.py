@@ -1,4 +1,4 @@
-"""The page before its values: all that a browser needs for its first paint."""
+"""Render the page without values: all that a browser needs for its first paint."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def render(
     chosen: str,
     echarts: str,
 ) -> str:
-    """Return the page of a dashboard; ``chosen`` is the value of ``span``."""
+    """Return a dashboard's HTML; ``chosen`` is the value of ``span``."""
     panels: list[dict[str, Any]] = msgspec.to_builtins(dashboard.panels)
     panels.sort(key=lambda panel: (panel["gridPos"]["y"], panel["gridPos"]["x"]))
     return _ENVIRONMENT.get_template("page.html").render(
@@ -57,9 +57,9 @@ def render(
 
 
 def grid(dashboard: Dashboard) -> str:
-    """Return the style that puts the panels of a wide page at their places.
+    """Return the stylesheet that places the panels on a wide page.
 
-    Styles in the page itself are not allowed by its policy.
+    It is a file of its own because the content security policy forbids inline styles.
     """
     rules = "\n".join(
         f"  #panel-{panel.id} {{ grid-area: {at.y + 1} / {at.x + 1}"
@@ -97,7 +97,7 @@ def _definition(dashboard: Dashboard, panels: list[dict[str, Any]]) -> Markup:
             "panels": drawn,
         }
     )
-    # The browser ends the block at the first </script, wherever it is
+    # The browser ends a script block at the first </script, even inside a string
     return Markup(text.replace("<", "\\u003c"))
 
 

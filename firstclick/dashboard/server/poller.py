@@ -1,4 +1,4 @@
-"""What is asked for again and again while someone watches."""
+"""Ask for something again and again while somebody watches."""
 
 import asyncio
 import logging
@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from firstclick.dashboard.server.latest_value import LatestValue
 
 _PAUSE = 5.0
-"""Seconds after an error that nobody thought of."""
+"""Seconds to wait after an unexpected error."""
 
 
 class Poller(ABC):
-    """Fills a value for as long as it is watched; nothing is asked else."""
+    """Polls in a loop and publishes each result, for as long as there are watchers."""
 
     def __init__(self, event: str, log: logging.Logger) -> None:
         self.latest = LatestValue(event)
@@ -20,15 +20,15 @@ class Poller(ABC):
 
     @abstractmethod
     async def ask(self) -> float:
-        """Ask once; returns the seconds to wait before the next time."""
+        """Ask once; return the seconds to wait before the next time."""
 
     def start(self) -> None:
-        """Ask from now on, if that isn't done already."""
+        """Start polling, unless it has started already."""
         if self._task is None:
             self._task = asyncio.create_task(self._keep_asking())
 
     def rest(self) -> None:
-        """Ask no more, unless someone watches."""
+        """Stop polling, unless somebody watches."""
         if self._task is not None and not self.latest.watchers:
             self._task.cancel()
             self._task = None

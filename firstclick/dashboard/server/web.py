@@ -1,4 +1,4 @@
-"""What a browser may ask for: pages, files, values, and how we do."""
+"""The page's routes: HTML, files, streams of values, health and metrics."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -27,11 +27,11 @@ from firstclick.dashboard.server.connections import Connections, Doorkeeper
 from firstclick.dashboard.server.metrics import Exposition
 
 _SILENCE = 3.0
-"""Seconds after which a stream without news says that it is alive."""
+"""Seconds without news after which a stream sends a beat, to show that it is alive."""
 
 
 class Site:
-    """The page's answers."""
+    """The handlers of the page's routes."""
 
     def __init__(self, board: Board, echarts: ECharts, exposition: Exposition) -> None:
         self._board = board
@@ -94,9 +94,9 @@ def application(
     port: int,
     token: str | None,
 ) -> Starlette:
-    """Return what answers on that host and port; ``token`` is None on loopback.
+    """Return the application for this host and port; ``token`` is None on loopback.
 
-    Raises ServerError where ECharts is missing.
+    Raises ServerError if ECharts is missing.
     """
     echarts = ECharts()
     site = Site(board, echarts, exposition)
