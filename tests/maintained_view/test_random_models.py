@@ -22,7 +22,7 @@ Models = dict[str, str]
 """The text of each model's file, by name."""
 
 SALES = "sales"
-"""A relation with sale_id, shop_id, product, amount, sold_at, which others have, too."""
+"""The source of the columns sale_id, shop_id, product, amount and sold_at."""
 
 COLUMNS = {
     "shop_id": ["sales.shop_id", "nullif(sales.shop_id, 1)"],
