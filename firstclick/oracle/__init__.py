@@ -1,7 +1,7 @@
-"""What the pipeline computes, in pure Python: the specification to compare with.
+"""The specification in pure Python, to compare the engines with.
 
-It shares no code with the models, the connector or the generator, and only uses the
-standard library.
+The oracle shares no code with the models, the connector or the generator, so that it
+can't repeat their mistakes. It only uses the standard library.
 """
 
 from firstclick.oracle.document import is_implementation_defined, json_object

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it; Python's own reader is more lenient."""
+"""JSON according to RFC 8259. Python's own parser accepts more than that."""
 
 import json
 import re
@@ -6,10 +6,11 @@ from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
 MOST_EXPONENT = 999_999
-"""Of a number that is not 0: beyond it, up or down, a value is none of any field's."""
+"""The largest exponent, up or down, of a number other than 0. No field accepts a number
+with a larger one, so its exact value doesn't matter."""
 
 DEEPEST, DIGITS = 100, 15
-"""Nesting, and significant digits of a number, that every engine holds."""
+"""The nesting depth and the significant digits of a number that every engine keeps."""
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -22,12 +23,12 @@ _ESCAPES = re.compile(
 
 
 def json_object(payload: bytes) -> dict[str, Any] | None:
-    """Return the object that the payload holds, its numbers as Decimal.
+    """Return the JSON object in a payload, with numbers as Decimal.
 
-    Of fields of the same name it has the last. None where the payload is anything
-    else, holds ``\\u0000`` or an unpaired surrogate anywhere, or nests beyond Python's
-    own limit. In place of a number with an exponent beyond ``MOST_EXPONENT`` it has one
-    with that, which is no more any field's.
+    If a field occurs twice, the last one counts. Returns None if the payload isn't a
+    JSON object, contains ``\\u0000`` or an unpaired surrogate anywhere, or is nested
+    deeper than Python's parser allows. An exponent beyond ``MOST_EXPONENT`` is replaced
+    by that one, which no field accepts either.
     """
     try:
         text = payload.decode("utf-8")
@@ -42,8 +43,12 @@ def json_object(payload: bytes) -> dict[str, Any] | None:
 
 
 def is_implementation_defined(payload: bytes) -> bool:
-    """Whether it holds more than every engine does, of which the contract lets one make
-    a rejection, or the nearest number: over 15 digits, or nesting deeper than 100."""
+    """Return whether the engines may differ on a payload.
+
+    The specification allows them to differ on numbers of more than 15 significant
+    digits and on nesting deeper than 100. There, an engine may reject the event or read
+    the nearest number.
+    """
     outline = _STRINGS.sub(b"", payload)
     depth = deepest = 0
     for bracket in _BRACKETS.findall(outline):
@@ -60,12 +65,12 @@ def _number(text: str) -> Decimal:
     number = Decimal(mantissa)
     if not number:
         return Decimal(0)
-    # int() refuses texts of very many digits
+    # int() refuses strings with more than 4,300 digits
     beyond = exponent.lstrip("+-0")
     size = MOST_EXPONENT if len(beyond) > 6 else int(beyond or 0)
     return number.scaleb(-size if exponent.startswith("-") else size, _EXACT)
 
 
 def _refuse(constant: str) -> None:
-    # NaN and Infinity are JavaScript's, not JSON's
+    # NaN and Infinity are JavaScript, not JSON
     raise ValueError(constant)

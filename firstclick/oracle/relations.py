@@ -1,4 +1,4 @@
-"""Attribution, checkouts, insights and health: what all messages together are."""
+"""Attribution, checkouts, insights and health, computed from all messages."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ WINDOW = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 
 EXACT = Context(prec=2000, traps=[Inexact, InvalidOperation, Overflow])
-"""Nothing is ever rounded: what would need more digits is an error."""
+"""Decimal arithmetic that never rounds: a result with more digits is an error."""
 
 
 class RejectedEvent(NamedTuple):
@@ -64,12 +64,13 @@ class Checkout(NamedTuple):
 
 
 def latest(messages: Iterable[Message]) -> list[Message]:
-    """Return the last message of each key that is no tombstone, and the keyless ones.
+    """Return the newest message of each key, and all messages without a key.
 
-    Messages may come in any order. Within a partition the one with the greater offset
-    is newer; between partitions the one that Kafka stamped later, or on equal stamps
-    the one in the partition with the higher number. All messages of a topic are newer
-    than those of the one that had its name before.
+    Keys whose newest message is a tombstone are left out. ``messages`` may be in any
+    order. Within a partition, the message with the greater offset is newer. Between
+    partitions, the one that Kafka stamped later is, or at equal timestamps the one in
+    the partition with the higher number. All messages of a topic are newer than those
+    of a deleted topic that had the same name.
     """
     of_partition: dict[tuple[str, bytes, int, int], Message] = {}
     keyless = []
@@ -87,14 +88,16 @@ def latest(messages: Iterable[Message]) -> list[Message]:
 
 
 def _between_partitions(message: Message) -> tuple[int, datetime, int]:
-    # Of an earlier log, partitions below zero count downwards
+    # An engine shows partitions of an earlier log as negative numbers, the higher ones
+    # further below zero
     return message.log, message.kafka_time, abs(message.partition)
 
 
 def shown(data: bytes) -> str:
-    """Return bytes as text; in hexadecimal where they are not UTF-8.
+    """Return bytes as text, or in hexadecimal if they are not UTF-8.
 
-    So are those that hold a zero byte: not every engine's text can.
+    Bytes that contain a zero byte are shown in hexadecimal too, because not every
+    engine's text type can hold it.
     """
     try:
         text = data.decode("utf-8")
@@ -106,8 +109,11 @@ def shown(data: bytes) -> str:
 def first_click(
     purchase: Purchase, clicks: Iterable[Click], window: timedelta = WINDOW
 ) -> Click | None:
-    """Return the click that a purchase is attributed to: of its candidates the least
-    by time and id, in the order of code points. None where it has none.
+    """Return the click that a purchase is attributed to, or None.
+
+    The candidates are the same user's clicks in the ``window`` before the purchase. The
+    earliest one counts. If several have the same time, the least click_id does, by code
+    point.
     """
     candidates = [
         click
@@ -120,7 +126,10 @@ def first_click(
 
 
 def checkout(purchase: Purchase, click: Click | None, reference: Reference) -> Checkout:
-    """Return a purchase of a known user and product, priced and attributed."""
+    """Return the checkout of a purchase: priced, and attributed to ``click``.
+
+    The user and the product must be in the reference data.
+    """
     user = reference.users[purchase.user_id]
     product = reference.products[purchase.product_id]
     with localcontext(EXACT):
@@ -154,10 +163,10 @@ def checkout(purchase: Purchase, click: Click | None, reference: Reference) -> C
 def checkout_messages(
     checkouts: Iterable[tuple[Any, ...]],
 ) -> dict[str, dict[str, Any]]:
-    """Return the content of the topic `checkouts`: the last message of each key.
+    """Return the content of the topic `checkouts`: the JSON object of each purchase_id.
 
-    By purchase_id the JSON object; its decimals are strings without an exponent or
-    zeros at the end, which a message may have.
+    Decimals are strings without an exponent and without zeros at the end, for example
+    ``"12.5"``. The pipeline's own messages may have such zeros.
     """
     return {
         row[0]: dict(zip(Checkout._fields, map(in_json, row), strict=True))
@@ -166,6 +175,7 @@ def checkout_messages(
 
 
 def in_json(value: Any) -> Any:
+    """Return a column's value as in a message of the topic `checkouts`."""
     if isinstance(value, Decimal):
         text = f"{value:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
@@ -177,11 +187,14 @@ def in_json(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """Which checkouts count, by what they are grouped, and what is said of a group."""
+    """An aggregation of checkouts, such as revenue by category."""
 
     counted: Callable[[Checkout], bool]
+    """Selects the checkouts that count."""
     group: dict[str, Callable[[Checkout], Any]]
+    """The columns to group by."""
     figures: dict[str, Callable[[list[Checkout]], Any]]
+    """The columns computed from the checkouts of a group."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -253,7 +266,7 @@ INSIGHTS = {
 def last_hour(
     insight: Insight, checkouts: Iterable[Checkout], now: datetime
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of an insight over the last hour, exact to the event."""
+    """Yield the rows of an insight over the last hour, exact to the event."""
     groups: dict[tuple[Any, ...], list[Checkout]] = defaultdict(list)
     if not insight.group:
         groups[()] = []
@@ -267,7 +280,7 @@ def last_hour(
 def by_minute(
     insight: Insight, checkouts: Iterable[Checkout]
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of an insight by minute of event time."""
+    """Yield the rows of an insight per minute of event time."""
     groups: dict[tuple[Any, ...], list[Checkout]] = defaultdict(list)
     for one in checkouts:
         if insight.counted(one):
@@ -280,7 +293,7 @@ def by_minute(
 def earliest_clicks(
     clicks: Iterable[Click], now: datetime, window: timedelta
 ) -> Iterator[tuple[Any, ...]]:
-    """Each user's earliest click that is not yet older than the window."""
+    """Yield each user's earliest click within the last ``window``."""
     earliest: dict[str, Click] = {}
     for click in sorted(clicks, key=lambda c: (c.click_time, c.click_id)):
         if now - window <= click.click_time <= now:
@@ -295,8 +308,9 @@ def time_dependent(
     now: datetime,
     window: timedelta = WINDOW,
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the relations that depend on the moment, last_hour_* and earliest_clicks,
-    of the rows of stg_clicks and checkouts.
+    """Return the relations that depend on the time: last_hour_* and earliest_clicks.
+
+    ``clicks`` and ``checkouts`` are the rows of stg_clicks and checkouts.
     """
     checkouts = list(checkouts)
     with localcontext(EXACT):
@@ -329,10 +343,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("topic", "accepted", "rejected", "newest_event_time", "newest_kafka_time"),
     ),
 }
-"""The columns of each relation, in the contract's order.
+"""The columns of each relation, in the order of the specification.
 
-Of pipeline_health all that messages decide: not lag_messages, freshness_seconds and
-lost_messages, which are about when an engine read them.
+pipeline_health lacks lag_messages, freshness_seconds and lost_messages, because they
+don't follow from the messages but from when an engine read them.
 """
 
 
@@ -342,12 +356,13 @@ def relations(
     now: datetime,
     window: timedelta = WINDOW,
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what every relation holds at a moment, by name: rows in no order.
+    """Return the rows of every relation at the time ``now``, by relation, unordered.
 
-    ``messages`` is all that the topics hold, and held before they were created again
-    or Kafka deleted what an engine had read, in no order. ``now`` is aware;
-    last_hour_* and earliest_clicks alone depend on it. Nothing expires here: what is
-    too old to be kept is gone once its tombstone is among the messages.
+    ``messages`` are all that the topics hold or ever held, in any order. They include
+    those of topics that were deleted and created again, and those that Kafka deleted
+    after an engine had read them. ``now`` is a datetime with a time zone; only
+    last_hour_* and earliest_clicks depend on it. Nothing expires by itself here: an
+    expired event disappears when its tombstone is among the messages.
     """
     messages = list(messages)
     clicks: list[Click] = []
@@ -374,7 +389,7 @@ def relations(
                 )
 
     def present(topic: str) -> list[Message]:
-        """The messages of the topic that has the name now."""
+        """Return the messages of the topic that has the name now."""
         of_topic = [message for message in messages if message.topic == topic]
         log = max((message.log for message in of_topic), default=0)
         return [message for message in of_topic if message.log == log]

@@ -1,4 +1,4 @@
-"""Events and their rejection: what one message is."""
+"""Events and their rejection: decides whether a message is a valid event."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,32 +10,33 @@ from typing import Any, NamedTuple, Self
 from firstclick.oracle.document import json_object
 
 AHEAD = timedelta(minutes=5)
-"""How much later than Kafka's time for its message an event may be."""
+"""How much later than Kafka's timestamp of its message an event may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as Kafka holds it; without a value it is a tombstone."""
+    """A message as Kafka stores it. If the value is None, it is a tombstone."""
 
     topic: str
-    """`clicks` or `purchases`, whatever prefix it has in Kafka."""
+    """`clicks` or `purchases`, without the prefix that it may have in Kafka."""
     key: bytes | None
     value: bytes | None
     kafka_time: datetime
-    """When Kafka appended it; aware."""
+    """When Kafka appended it, with a time zone."""
     partition: int
-    """Below zero where an engine shows a message of an earlier log so."""
+    """Negative if an engine shows it so, for a message of an earlier log."""
     offset: int
     log: int = 0
-    """Which topic of that name: one that was created again is a later one."""
+    """Number of the topic among those that had this name: each time somebody deletes
+    the topic and creates it again, the number is greater."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The reference data: user_id or product_id to the row's columns by name.
+    """The reference data: the columns of each row, by user_id and by product_id.
 
-    Of users `gender` is needed; of products `product_name`, `category`, `brand`, and
-    as Decimal `price` and `commission_rate`.
+    Users need `gender`. Products need `product_name`, `category`, `brand`, and as
+    Decimal `price` and `commission_rate`.
     """
 
     users: Mapping[str, Mapping[str, Any]]
@@ -45,7 +46,7 @@ class Reference:
     def of_rows(
         cls, users: Iterable[Mapping[str, Any]], products: Iterable[Mapping[str, Any]]
     ) -> Self:
-        """Make it of the tables' rows, each with all its columns by name."""
+        """Return the reference data of the tables' rows, each a mapping of columns."""
         return cls(
             {user["user_id"]: user for user in users},
             {product["product_id"]: product for product in products},
@@ -81,18 +82,21 @@ class Purchase(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a field must be, in the words of a rejection, and how it is read."""
+    """The type of a field."""
 
     expected: str
+    """Its description in the reason of a rejection."""
     read: Callable[[Any], Any]
-    """Gives None for what it is not."""
+    """Converts a JSON value to the type. Returns None if the value doesn't fit."""
 
 
 def a_text(value: Any) -> str | None:
+    """Return a string that isn't empty, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def a_time(value: Any) -> datetime | None:
+    """Return a time such as ``2026-11-23T18:04:05.123Z``, else None."""
     form = r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z"
     if not isinstance(value, str):
         return None
@@ -112,7 +116,10 @@ def a_time(value: Any) -> datetime | None:
 def a_number(
     holds: Callable[[Decimal], bool], places: int = 6
 ) -> Callable[[Any], Decimal | None]:
-    """Reads a JSON number of at most so many digits after the point that is right."""
+    """Return a reader of JSON numbers that satisfy ``holds``.
+
+    The numbers may have at most ``places`` digits after the decimal point.
+    """
 
     def read(value: Any) -> Decimal | None:
         right = isinstance(value, Decimal) and holds(value) and _places(value) <= places
@@ -122,7 +129,7 @@ def a_number(
 
 
 def _places(value: Decimal) -> int:
-    """How many digits after the point a value has, zeros at its end left out."""
+    """Return the number of digits after the decimal point, without zeros at the end."""
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
@@ -130,6 +137,7 @@ def _places(value: Decimal) -> int:
 
 
 def a_status(value: Any) -> str | None:
+    """Return a payment status, else None."""
     return value if value in ("success", "failure") else None
 
 
@@ -170,7 +178,7 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "purchase_time": TIME,
     },
 }
-"""The fields of each topic in the order in which they are looked at."""
+"""The fields of each topic, in the order in which they are validated."""
 
 ID_AND_TIME: dict[str, tuple[str, str]] = {
     "clicks": ("click_id", "click_time"),
@@ -181,10 +189,10 @@ Outcome = Click | Purchase | str
 
 
 def validate(message: Message, reference: Reference) -> Outcome:
-    """Return the event that a message is, or the reason for which it is rejected.
+    """Return a message's event, or the reason why it is rejected.
 
-    The first reason that applies, in the contract's words. A tombstone is neither:
-    it raises ValueError.
+    The reason is the first one that applies, in the words of the specification, for
+    example ``user_id is missing``. Raises ValueError for a tombstone.
     """
     if message.value is None:
         raise ValueError("a tombstone was given, expected a message with a value")
