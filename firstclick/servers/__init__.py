@@ -1,1 +1,1 @@
-"""Kafka and PostgreSQL as the project starts them, and what they must let in."""
+"""The bundled Kafka and PostgreSQL, and the topics, roles and certificates in them."""

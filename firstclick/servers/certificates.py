@@ -1,4 +1,4 @@
-"""The certificate by which the own servers are known, and who vouches for it."""
+"""The TLS certificate of the bundled servers, and the authority that signed it."""
 
 import datetime
 import ipaddress
@@ -18,33 +18,35 @@ from firstclick.core.home import Home
 from firstclick.core.trust import changeable
 
 ADDRESS = ipaddress.ip_address("127.0.0.1")
-"""Where the own servers listen, so what their certificate must be for."""
+"""Where the bundled servers listen. Their certificate must be valid for it."""
 
 LIFETIME = datetime.timedelta(days=825)
+"""The validity of a generated certificate: the longest that Apple's systems accept."""
 RENEWED = datetime.timedelta(days=400)
-"""A generated certificate that is good for less than this is replaced at a start."""
+"""A start replaces a generated certificate that is valid for less than this."""
 
 _NAMES = ("ca.pem", "server.key", "server.pem")
-"""In the order in which they are written: the last one completes them."""
+"""The generated files, in the order in which they are written. If the last one exists,
+they are complete."""
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """What a server shows, and what its clients trust."""
+    """A server's certificate and key, and the authority that its clients trust."""
 
     chain: bytes
-    """PEM: the server's certificate, then those between it and the authority's."""
+    """PEM: the server's certificate, followed by the intermediate certificates."""
     key: bytes
-    """PEM, PKCS #8, not encrypted."""
+    """The certificate's key: PEM, PKCS #8, not encrypted."""
     authority: Path
     """The file with the authority's certificate, in PEM."""
 
 
 def generated(home: Home) -> Certificates:
-    """Those of the home, made where they are missing or about to end.
+    """Return the home's certificates, generated if they are missing or about to expire.
 
-    The authority signs this one certificate: its key is forgotten at once. Raises
-    HomeError.
+    The authority only signs this one certificate, because its key is never stored.
+    Raises HomeError.
     """
     directory = home.path / "tls"
     with home.errors():
@@ -57,7 +59,12 @@ def generated(home: Home) -> Certificates:
 
 
 def given(certificate: Path, key: Path, authority: Path) -> Certificates:
-    """Those in these files. Raises SettingsError where they can't be used."""
+    """Return the certificates in your own files, which must be PEM.
+
+    Raises SettingsError if they can't be used: for example, if the key isn't the
+    certificate's, if the certificate isn't for 127.0.0.1, or if other users can change
+    one of the files.
+    """
     try:
         for file in (certificate, key, authority):
             found = changeable(file)
@@ -120,7 +127,7 @@ def _is_good(directory: Path) -> bool:
 
 
 def _generate() -> tuple[bytes, bytes, bytes]:
-    """The authority's certificate, the server's key, and its certificate."""
+    """Return the authority's certificate, the server's key, and its certificate."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = _name("First Click's own authority")
     authority = (
@@ -140,7 +147,7 @@ def _generate() -> tuple[bytes, bytes, bytes]:
             critical=False,
         )
         .add_extension(
-            # Kafka is a client of itself as well
+            # Kafka's broker and controller are also clients of each other
             x509.ExtendedKeyUsage(
                 [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
             ),
@@ -170,7 +177,7 @@ def _certificate(
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
         )
         .serial_number(x509.random_serial_number())
-        # Clocks differ
+        # The clock of a client may be slow
         .not_valid_before(_now() - datetime.timedelta(hours=1))
         .not_valid_after(_now() + LIFETIME)
     )

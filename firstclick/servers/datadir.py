@@ -1,12 +1,14 @@
-"""PostgreSQL's directory, worked on as the user whom PostgreSQL runs as.
+"""Access to PostgreSQL's directory as the user that PostgreSQL runs as.
 
-Started by root, PostgreSQL runs as somebody else, who may put anything in there: a
-symbolic link for a file that is about to be written, a process's number for the
-server's. So root opens nothing in there, and what is found there decides nothing that
-root does. ``Directory`` has each work done by a process that has become that user
-before it looks: ``python -I -S datadir.py UID GID``, with the work on its standard
-input and the answer on its standard output. It takes nothing but Python's own modules,
-as the user may not be able to read any others.
+If root starts it, PostgreSQL runs as an unprivileged user, who may put anything into
+its directory: for example, a symbolic link in place of a file that is about to be
+written, or another process's number in postmaster.pid. So root never opens a file in
+there, and nothing found in there decides what root does.
+
+Instead, ``Directory`` starts a process that becomes that user before it does the task:
+``python -I -S datadir.py UID GID``, with the task on standard input and the answer on
+standard output. This module only imports the standard library, because the user may
+not be able to read anything else.
 """
 
 import contextlib
@@ -24,15 +26,16 @@ from pathlib import Path
 from typing import Any
 
 _SECONDS = 60
-"""That a work may take."""
+"""How long a task may take."""
 
 _REMAINS = "initialising"
 
 
 class Directory:
-    """The directory, and the user and group to work as; None to stay who we are.
+    """PostgreSQL's directory, accessed as the user and group ``account``.
 
-    Each method raises OSError with the directory's name where it can't be done.
+    If ``account`` is None, the current user does the tasks. Each method raises OSError
+    with the directory's name if its task fails.
     """
 
     def __init__(self, path: Path, account: tuple[int, int] | None) -> None:
@@ -40,26 +43,26 @@ class Directory:
         self._account = account
 
     def open(self, files: Mapping[str, bytes]) -> str | None:
-        """See to it before a start, when no server runs there any more.
+        """Prepare the directory for a start. No server may run there any more.
 
-        Writes the files, readable by their owner alone, and takes away what an
-        earlier start has left. Returns the content of PG_VERSION: empty where it is
-        missing, None where there are no data yet.
+        Writes ``files``, which only their owner can read, and deletes leftovers of an
+        interrupted start. Returns the content of PG_VERSION, for example ``18``: empty
+        if that file is missing, None if there is no data directory yet.
         """
         text = {name: content.decode("ascii") for name, content in files.items()}
         answer = self._do("open", files=text)
         return None if answer is None else str(answer)
 
     def begin(self, scratch: str, password: str) -> None:
-        """Make a directory for initdb to work in, with a file for its --pwfile."""
+        """Create a directory for initdb, with the password in a file for --pwfile."""
         self._do("begin", scratch=scratch, password=password)
 
     def finish(self, scratch: str) -> None:
-        """Put the data that initdb has made in their place."""
+        """Move the data directory that initdb created to its final place."""
         self._do("finish", scratch=scratch)
 
     def kill(self, pids: list[int], number: signal.Signals) -> None:
-        """Send a signal to those of the processes that the user may send one to."""
+        """Send a signal to the processes, except those of other users."""
         self._do("kill", pids=pids, number=int(number))
 
     def _do(self, work: str, **arguments: object) -> object:
@@ -89,7 +92,8 @@ class Directory:
 def _open(directory: Path, files: Mapping[str, str]) -> str | None:
     for remains in directory.glob(f"{_REMAINS}*"):
         shutil.rmtree(remains, ignore_errors=True)
-    # PostgreSQL would take whoever got the number, or a zombie, for a server
+    # PostgreSQL refuses to start if a process has the recorded number, even if that is
+    # now another program or a zombie
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(directory / "data" / "postmaster.pid")
     for name, content in files.items():
@@ -99,7 +103,7 @@ def _open(directory: Path, files: Mapping[str, str]) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        # Not to wait for ever, if it is a pipe
+        # O_NONBLOCK: if somebody made it a named pipe, opening it would wait forever
         file = os.open(directory / "data" / "PG_VERSION", os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return ""
@@ -126,7 +130,7 @@ def _kill(directory: Path, pids: list[int], number: int) -> None:
 
 
 def _write(file: Path, content: str) -> None:
-    """Replace a file at once; its owner alone can read it."""
+    """Replace a file atomically. Only its owner can read it."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
     try:
         with open(handle, "w") as opened:
@@ -146,7 +150,10 @@ _WORKS: dict[str, Any] = {
 
 
 def main(uid: str, gid: str) -> int:
-    """Become that user and do one work; the exit status is the error's number."""
+    """Become that user and do one task.
+
+    Returns the exit status, which is the error's ``errno`` if the task fails.
+    """
     os.setgroups([])
     os.setgid(int(gid))
     os.setuid(int(uid))

@@ -1,4 +1,4 @@
-"""Whether a PostgreSQL that was given can hold the pipeline."""
+"""Checks whether the PostgreSQL in ``DATABASE_URL`` can hold the pipeline."""
 
 from dataclasses import dataclass
 
@@ -35,15 +35,17 @@ class _Database:
     is_standby: bool
     may_create: bool
     missing: list[str]
-    """Those of the pipeline's schemas that are to be made."""
+    """The pipeline's schemas that don't exist yet."""
     closed: list[str]
-    """Those that are there, in which the role may create nothing."""
+    """The existing ones in which the role may not create anything."""
 
 
 def check_given(url: str, schema: str) -> str:
-    """Return what to tell the user of the server that ``DATABASE_URL`` names.
+    """Check the server in ``DATABASE_URL``, and return a line of progress about it.
 
-    Raises ServerError where the pipeline's ``schema`` can't be in its database.
+    Raises ServerError if its database can't hold the pipeline's ``schema``: if its
+    version is too old, its encoding isn't UTF-8, it is a standby, or a privilege is
+    missing.
     """
     schemas = [schema, f"{schema}_maintenance"]
     try:

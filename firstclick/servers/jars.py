@@ -1,4 +1,4 @@
-"""Apache Kafka's class path, from the Maven repository, pinned by kafka.lock."""
+"""Apache Kafka's jars, from the Maven repository, with versions from kafka.lock."""
 
 import hashlib
 import os
@@ -18,13 +18,15 @@ _DOWNLOADS = 8
 
 
 def class_path(home: Path, stopping: threading.Event) -> list[Path]:
-    """The jars, in the user's cache or, where that can't be written, in ``home``.
+    """Return the paths of Kafka's jars, and download them if they are missing.
 
-    The cache of another user (whose HOME root has kept) is left alone.
+    They are kept in the user's cache, or in ``home`` if that is not writable. A cache
+    that other users can change is not used: for example, that of the user whose HOME
+    root has kept after ``sudo``.
 
-    Downloaded once (45 MB), each compared with its SHA-256; those that Maven's own
-    repository under the user's home has already are taken from there. Raises
-    ServerError where one can't be had, or when told to stop.
+    The download happens once (45 MB). Each jar's SHA-256 must be that of kafka.lock.
+    Jars in Maven's local repository, ``~/.m2``, aren't downloaded again. Raises
+    ServerError if a jar is not available, or if ``stopping`` is set meanwhile.
     """
     lock = (files("firstclick.servers") / "kafka.lock").read_text()
     lines = [line for line in lock.splitlines() if not line.startswith("#")]
@@ -84,7 +86,7 @@ def _install(
         try:
             complete.rename(target)
         except OSError:
-            # Another process was faster
+            # Another process may have installed them meanwhile
             if not target.is_dir():
                 raise
 
@@ -113,7 +115,7 @@ def _find(jar: str, sha256: str, scratch: Path) -> bytes:
                 f"Kafka's {jar} could not be downloaded ({_reason(error)}): check the "
                 "network, or set HTTPS_PROXY, then try again"
             ) from error
-        # Read once: what was compared is what is installed
+        # Read only once, so that the bytes we checked are the ones we install
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() == sha256:
             return content

@@ -1,9 +1,9 @@
-"""Apache Kafka, one node on the loopback interface, on the JRE of a wheel.
+"""The bundled Apache Kafka: one node on the loopback interface, on the JRE of a wheel.
 
-What is promised: a message that was acknowledged (``acks=all``) is in the operating
-system's hands, so it survives the death of any process, kill -9 included. A power
-failure loses what was not yet written to the disk, at most the last second; with
-FIRSTCLICK_KAFKA_FLUSH_MESSAGES=1 nothing, at the price of an fsync a batch.
+Once Kafka has acknowledged a message (``acks=all``), the operating system has it, so it
+survives the end of any process, even by kill -9. A power failure loses messages that
+were not yet written to disk, at most those of the last second. Set
+FIRSTCLICK_KAFKA_FLUSH_MESSAGES=1 to lose none, at the price of an fsync per batch.
 """
 
 import base64
@@ -34,10 +34,20 @@ from firstclick.servers.certificates import Certificates
 from firstclick.servers.jars import class_path
 
 MESSAGE_BYTES = 4 * 1024 * 1024
-"""The largest batch that Kafka takes: room for payloads of some megabytes."""
+"""The largest batch that Kafka accepts, in bytes. The default, 1 MB, is too small for
+payloads of some megabytes."""
 
 _READY_SECONDS = 60
+"""How long Kafka may take to start."""
 
+# Why these differ from Kafka's defaults:
+# - auto.create.topics.enable: only First Click creates topics, with their settings
+# - message.max.bytes, replica.fetch.max.bytes: see MESSAGE_BYTES
+# - *.num.partitions: the defaults, 50 each, would take files and time at each start
+# - group.initial.rebalance.delay.ms: there is no second consumer to wait for
+# - broker.heartbeat.interval.ms, broker.session.timeout.ms (defaults: 2 s and 9 s): the
+#   controller refuses a restarted node until its previous session has timed out
+# - log.flush.*: an fsync at least every second; the default leaves it to the system
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -74,8 +84,9 @@ log.flush.scheduler.interval.ms=1000
 log.cleaner.dedupe.buffer.size=67108864
 """
 
-# Clients have a user in Kafka's own records. The node, which comes to itself before it
-# can read them, and whoever makes that user, come by a password that is written here
+# Clients log in with SCRAM, whose users Kafka stores in its own log. The node must
+# connect to itself before it can read that log, and First Click must log in to create
+# the clients' user. Both use PLAIN, with a password in this file
 _SECURITY = """
 listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-256,PLAIN
 listener.name.controller.sasl.enabled.mechanisms=PLAIN
@@ -98,24 +109,26 @@ _PLAIN = (
 
 _USER, _NODE = "firstclick", "node"
 _ITERATIONS = 4096
+"""Of SCRAM: the least that Kafka accepts. The password is random, not guessable."""
 
 
 @dataclass(frozen=True)
 class Kafka:
-    """The server of one home."""
+    """The bundled Kafka of one home."""
 
     home: Home
     port: int
     controller_port: int
     flush_messages: int | None = None
+    """How many messages Kafka accepts before an fsync. If None, only time counts."""
     certificates: Certificates | None = None
-    """With TLS; clients then need a password as well."""
+    """The certificates for TLS. With TLS, clients also need a password."""
 
     name = "kafka"
 
     @property
     def cluster(self) -> Cluster:
-        """How clients get to it."""
+        """The address of the node, and the credentials of its clients."""
         return self._as(_USER, "SCRAM-SHA-256", "kafka")
 
     def _as(self, user: str, mechanism: Mechanism, password: str) -> Cluster:
@@ -131,9 +144,10 @@ class Kafka:
         )
 
     def prepare(self, stopping: threading.Event) -> Command:
-        """Install what is missing, format the data directory once.
+        """Prepare a start, and return the command for it.
 
-        Raises ServerError or HomeError.
+        Downloads the jars if they are missing, formats the data directory the first
+        time, and writes the configuration. Raises ServerError or HomeError.
         """
         jars = class_path(self.home.path, stopping)
         directory = self.home.path / "kafka"
@@ -157,9 +171,9 @@ class Kafka:
         )
 
     def wait_ready(self, running: Running) -> str:
-        """Wait until it answers; returns what to tell the user.
+        """Wait until Kafka answers, and return a line of progress.
 
-        Raises ServerError, with the reason it gave, when it ends instead or does
+        Raises ServerError with Kafka's own reason if it ends instead, and if it does
         not answer for a minute.
         """
         deadline = time.monotonic() + _READY_SECONDS
@@ -186,7 +200,10 @@ class Kafka:
 
     @staticmethod
     def _check_version(data: Path, record: Path) -> None:
-        """Remember which Kafka writes there; its own files don't say."""
+        """Record the version of Kafka that writes the data: its own files don't.
+
+        Raises HomeError if another major version wrote them.
+        """
         current = _version()
         came = record.read_text().strip() if record.exists() else current
         major = current.split(".")[0]
@@ -213,7 +230,8 @@ class Kafka:
                 done.result(deadline - time.monotonic())
 
     def _format(self, jars: list[Path], directory: Path) -> None:
-        # Elsewhere and then renamed, so that a half-formatted one can't be
+        # Format another directory and rename it, so that an interruption can't leave a
+        # data directory that is only partly formatted
         for remains in directory.glob("formatting*"):
             shutil.rmtree(remains)
         scratch = Path(tempfile.mkdtemp(prefix="formatting", dir=directory))
@@ -260,10 +278,11 @@ class Kafka:
         return Command(
             [
                 str(JAVA),
-                # Half a second less to start, and less memory
+                # These three options save half a second at the start, and memory
                 "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
                 "-XX:-UsePerfData",
+                # Newer JREs print warnings without these two
                 "--enable-native-access=ALL-UNNAMED",
                 "--sun-misc-unsafe-memory-access=allow",
                 "-Djava.awt.headless=true",
