@@ -1,4 +1,4 @@
-/** A bar chart panel: a group of bars a row. */
+/** A bar chart panel: a group of bars for each row. */
 
 import { Chart, tip } from "./chart.js";
 import { faded } from "./colours.js";
@@ -6,7 +6,7 @@ import { short } from "./format.js";
 import { coloursOf, fields } from "./frame.js";
 import { token } from "./theme.js";
 
-/** Below this width of a group, in px, upright bars lie down: their names need room. */
+/** If groups are narrower than this, in px, bars are horizontal: names need the room. */
 const UPRIGHT = 56;
 
 const pen = document.createElement("canvas").getContext("2d");
@@ -65,7 +65,7 @@ export class Bars extends Chart {
     return {
       type: "value",
       min,
-      // Lying bars may take all the room that their values leave
+      // The longest horizontal bar fills the width; by default ECharts rounds the maximum up
       max: max ?? (lying ? "dataMax" : undefined),
       axisLabel: {
         ...this.axisText(),
@@ -77,7 +77,7 @@ export class Bars extends Chart {
     };
   }
 
-  /** Whether any bar moves by more than can hardly be seen: moving costs frames. */
+  /** Returns whether a bar moves by over 1 %: less is hardly visible, and costs frames. */
   isFar(shown) {
     const before = this.last ?? [];
     this.last = shown.flatMap(({ field }) => field.values);
@@ -85,7 +85,7 @@ export class Bars extends Chart {
     return this.last.some((value, at) => Math.abs(value - (before[at] ?? 0)) > largest / 100);
   }
 
-  /** How thick a bar is, in px. */
+  /** Returns a bar's thickness in px. */
   thickness(groups, bars, lying) {
     const { groupWidth, barWidth, stacking } = this.panel.options;
     const length = lying ? this.canvas.clientHeight - 24 : this.canvas.clientWidth - 48;
@@ -93,7 +93,7 @@ export class Bars extends Chart {
     return Math.min((((length / groups) * groupWidth) / beside) * barWidth, lying ? 34 : 96);
   }
 
-  /** Whether the values fit beside the bars: in full, short, or not. */
+  /** Returns how to label the bars: in full, shortened, or not, depending on the room. */
   label(shown, lying, thickness) {
     const { showValue } = this.panel.options;
     if (showValue === "never") return { show: false, room: 12 };

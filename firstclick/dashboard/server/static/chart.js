@@ -1,4 +1,4 @@
-/** What bars and lines share: ECharts, the legend, the tooltip, the values as a table. */
+/** The base of bars and lines: ECharts, legend, tooltip, and the values as a table. */
 
 import { element, fill, write } from "./elements.js";
 import { token } from "./theme.js";
@@ -9,7 +9,7 @@ const library = import(document.documentElement.dataset.echarts).catch(
 );
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Most rows of the values' table: it is for reading. */
+/** The most rows of the table of values, because people read it row by row. */
 const ROWS = 240;
 
 export class Chart {
@@ -48,7 +48,7 @@ export class Chart {
     return chart;
   }
 
-  /** For what else should happen in a chart. */
+  /** A hook for subclasses: called once, with the new chart. */
   watch(chart) {}
 
   resize() {
@@ -64,14 +64,14 @@ export class Chart {
     if (!isEmpty) this.show();
   }
 
-  /** Shows a sentence in place of the chart; none for the chart. */
+  /** Shows a sentence instead of the chart, or the chart if there is no sentence. */
   say(sentence) {
     write(this.empty, sentence);
     this.empty.hidden = sentence === "";
     for (const part of [this.canvas, this.legend, this.values]) part.hidden = sentence !== "";
   }
 
-  /** Sets the chart's options, with what all of them have in common. */
+  /** Sets the chart's options, in addition to those that all charts share. */
   set(options) {
     this.chart.setOption(
       {
@@ -86,7 +86,7 @@ export class Chart {
     );
   }
 
-  /** Shows a legend of fields, and returns those that nobody has hidden. */
+  /** Shows a legend, and returns the fields that the reader has not hidden. */
   choose(all, colours) {
     this.showLegend(all, colours);
     return all
@@ -106,7 +106,7 @@ export class Chart {
     );
   }
 
-  /** A button, so that keys reach it. */
+  /** Returns a legend entry. It is a button, so that the keyboard reaches it. */
   legendItem(name, label, colour) {
     const swatch = element("i");
     swatch.style.backgroundColor = colour;
@@ -120,13 +120,13 @@ export class Chart {
     return element("li", {}, button);
   }
 
-  /** The values as text, for those who don't see the chart or want figures. */
+  /** Shows the values as a table, for readers who can't see the chart or want figures. */
   showValues(columns, rows) {
     fill(this.head, [columns], write);
     fill(this.rows, rows.slice(0, ROWS), write);
   }
 
-  /** A tooltip whose content is an element, never markup. */
+  /** Returns a tooltip. Its content is an element, never markup made from values. */
   tooltip(formatter) {
     return {
       trigger: "axis",
@@ -142,7 +142,7 @@ export class Chart {
     };
   }
 
-  /** The grid's place: what the axes' texts leave. */
+  /** Returns the place of the plot: the room that the axes' labels leave. */
   room(top, right) {
     return {
       ...{ left: 4, right, top, bottom: 2 },
@@ -156,7 +156,7 @@ export class Chart {
   }
 }
 
-/** A tooltip's content: a heading, and a line an entry. */
+/** Returns a tooltip's content: a heading, and a line for each entry. */
 export function tip(heading, entries) {
   const lines = entries.map(({ label, text, colour }) => {
     const swatch = element("i");

@@ -1,14 +1,17 @@
-/** Colours: of series that have none of their own, and readable ones of any. */
+/** Colours for series that have none, and readable variants of any colour. */
 
 import { token } from "./theme.js";
 
-/** After Okabe and Ito, so that colour-blind readers can tell them apart. */
+/** After Okabe and Ito: colour-blind readers can tell these apart. */
 const PALETTE = [
   "#3D9BD4", "#C48800", "#009E73", "#CC79A7", "#8E63B8",
   "#D55E00", "#0072B2", "#808080", "#6A6FCF", "#A07850",
 ];
 
-/** A colour a name, the same whatever else is shown, as far as there are enough. */
+/**
+ * Returns a colour for each name. A name has the same colour whatever else is shown, unless
+ * another name has taken it.
+ */
 export function palette(names) {
   const taken = new Set();
   const chosen = new Map();
@@ -29,7 +32,7 @@ function hash(text) {
   return value;
 }
 
-/** The colour as it is, or lighter or darker until it has that contrast on a panel. */
+/** Returns the colour, mixed with black or white until its contrast on a panel suffices. */
 export function readable(colour, contrast) {
   const ground = luminance(parse(token("panel")));
   const towards = ground > 0.5 ? [0, 0, 0] : [255, 255, 255];
@@ -41,7 +44,7 @@ export function readable(colour, contrast) {
   return `rgb(${towards})`;
 }
 
-/** The colour with an opacity from 0 to 1. */
+/** Returns the colour with an opacity from 0 to 1. */
 export function faded(colour, opacity) {
   return `rgba(${parse(colour)},${opacity})`;
 }
@@ -50,7 +53,7 @@ function parse(colour) {
   return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 }
 
-// Luminance and ratio: WCAG 2.2, relative luminance and contrast ratio
+// Relative luminance and contrast ratio as WCAG 2.2 defines them
 function luminance(parts) {
   const [red, green, blue] = parts.map((part) => {
     const share = part / 255;

@@ -1,8 +1,9 @@
-/** The stream of values: kept open while the page is seen, and opened again. */
+/** The stream of values: open while the page is visible, and reopened when it breaks. */
 
 /** Milliseconds without a message after which the stream counts as broken. */
 const SILENCE = 10_000;
 
+/** Milliseconds before each retry, ±20 % so that browsers don't all retry at once. */
 const PAUSES = [300, 1000, 2000, 4000];
 
 export class Connection extends EventTarget {
@@ -18,13 +19,13 @@ export class Connection extends EventTarget {
     setInterval(() => this.check(), 1000);
   }
 
-  /** Opens or closes the stream, whichever is right now. */
+  /** Opens the stream if it is wanted and the page is visible, else closes it. */
   adapt() {
     if (this.wanted && !document.hidden) this.open();
     else this.close();
   }
 
-  /** Reads from another address from now on. */
+  /** Switches to another address. */
   move(address) {
     this.address = address;
     this.close();

@@ -1,18 +1,18 @@
-/** Elements, by text and attributes alone: no markup comes from values. */
+/** Builds elements from text and attributes only, so no value is parsed as markup. */
 
-/** `element("td", { className: "number" }, "12", …)`. */
+/** Returns a new element, for example `element("td", { className: "number" }, "12")`. */
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
 }
 
-/** Replaces a text where it differs, so that a selection survives. */
+/** Sets a node's text if it differs: setting the same text would lose a selection. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** A table's section so filled, its cells kept wherever that is right. */
+/** Fills a table's section, and reuses its cells where it can. `dress` fills a cell. */
 export function fill(section, rows, dress) {
   const isHead = section.localName === "thead";
   while (section.rows.length > rows.length) section.deleteRow(-1);

@@ -1,4 +1,4 @@
-/** Values as text, by Grafana's units. */
+/** Formats values by Grafana's units. */
 
 const formats = new Map();
 
@@ -57,13 +57,13 @@ const UNITS = {
   dateTimeAsIso: (value) => `${day(value)} ${clock(value)}`,
 };
 
-/** The value by a unit of Grafana's. */
+/** Formats a value by one of Grafana's units. */
 export function format(value, unit = "none", decimals = undefined) {
   if (typeof value !== "number") return String(value);
   return UNITS[unit](value, decimals);
 }
 
-/** The value in three digits, for an axis or where there is little room. */
+/** Formats a value in three digits, for an axis or where there is little room. */
 export function short(value, unit = "none") {
   if (unit === "locale" || unit === "none") {
     return number(value, { notation: "compact", maximumSignificantDigits: 3 });
@@ -72,25 +72,25 @@ export function short(value, unit = "none") {
   return format(value, unit, decimals);
 }
 
-/** A change as a share: `12.3%`, without its sign. */
+/** Formats a change without its sign, for example `12.3%` for -0.123. */
 export function percent(share) {
   const size = Math.abs(share);
   return number(size, { style: "percent", maximumFractionDigits: size < 10 ? 1 : 0 });
 }
 
-/** `18:04:05`, in the reader's time. */
+/** Formats a time in the reader's time zone, for example `18:04:05`. */
 export function clock(time) {
   const at = new Date(time);
   return `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
 }
 
-/** `2026-11-23`, in the reader's time. */
+/** Formats a date in the reader's time zone, for example `2026-11-23`. */
 export function day(time) {
   const at = new Date(time);
   return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
 }
 
-/** Seconds in words for reading: `34 s`, `3 min 48 s`, `2 h 5 min`. */
+/** Formats seconds for reading: `34 s`, `3 min 48 s`, `2 h 5 min`. */
 export function age(seconds) {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
@@ -98,7 +98,7 @@ export function age(seconds) {
   return `${number(Math.floor(whole / 3600))} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** A span for "the … before": `hour`, `6 hours`. */
+/** Formats a span for "the … before": `hour`, `6 hours`. */
 export function span(milliseconds) {
   const minutes = Math.round(milliseconds / 60000);
   const [count, unit] = minutes % 60 === 0 ? [minutes / 60, "hour"] : [minutes, "minute"];

@@ -1,11 +1,11 @@
-/** What a query returned, as fields with their configuration. */
+/** Turns a query's result into fields with their configuration. */
 
 import { palette } from "./colours.js";
 import { format } from "./format.js";
 
 /**
- * A column of a frame: `name`, `label`, `kind`, `values`, and `config`, the panel's
- * defaults with what overrides them for this name.
+ * A column of a result: `name`, `label`, `kind`, `values`, and `config`, which is the
+ * panel's defaults with the overrides for this name.
  */
 export class Field {
   constructor(name, kind, values, fieldConfig) {
@@ -16,7 +16,7 @@ export class Field {
     this.label = this.config.displayName ?? name;
   }
 
-  /** A value as text. Null is what the panel says where there is none. */
+  /** Returns a value as text. For null, it is the panel's text for a missing value. */
   text(value) {
     if (value === null) return this.config.noValue ?? "";
     return this.mapped(value)?.text ?? format(value, this.unit, this.config.decimals);
@@ -27,7 +27,7 @@ export class Field {
     return unit === "string" && this.kind !== "text" ? "none" : unit;
   }
 
-  /** The colour of a value, or undefined where it has none of its own. */
+  /** Returns a value's colour, or undefined if the panel sets none. */
   colour(value) {
     const mapped = this.mapped(value)?.color;
     if (mapped !== undefined) return mapped;
@@ -60,7 +60,7 @@ function configure({ defaults, overrides }, name) {
   return config;
 }
 
-/** The fields of a message's columns and rows. */
+/** Returns the fields of a message's columns and rows. */
 export function fields({ columns, rows }, fieldConfig) {
   return columns.map(
     ({ name, kind }, at) => new Field(name, kind, rows.map((row) => row[at]), fieldConfig),
@@ -68,8 +68,8 @@ export function fields({ columns, rows }, fieldConfig) {
 }
 
 /**
- * A time series' fields: `times`, and a field a series with a value or null for each.
- * A text column named metric names the series, as in Grafana's data source.
+ * Returns a time series: `times`, and a field for each series with a value or null for
+ * each time. A text column named metric names the series, as in Grafana's data source.
  */
 export function series(message, fieldConfig) {
   const all = fields(message, fieldConfig);
@@ -89,7 +89,7 @@ export function series(message, fieldConfig) {
   return { times, lines };
 }
 
-/** A colour for each field, those without a fixed one from the palette by name. */
+/** Returns a colour for each field: its fixed one, else one from the palette by name. */
 export function coloursOf(lines) {
   const free = lines.filter((line) => line.config.color?.mode === "palette-classic-by-name");
   const found = palette(free.map(({ name }) => name));

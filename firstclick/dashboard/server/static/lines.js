@@ -1,4 +1,4 @@
-/** A time series panel: a line each series, or bars. */
+/** A time series panel: a line for each series, or bars. */
 
 import { Chart, tip } from "./chart.js";
 import { faded } from "./colours.js";
@@ -9,10 +9,10 @@ import { token } from "./theme.js";
 
 const all = new Set();
 
-/** The one that the pointer is in: others show its time, but no tooltip. */
+/** The chart under the pointer. The others show the same time, but no tooltip. */
 let pointed;
 
-/** The axis moves on, whether or not anything comes. */
+/** Time passes without new values too, so the axes move every 15 s. */
 setInterval(() => all.forEach((lines) => lines.paint()), 15_000);
 
 export class Lines extends Chart {
@@ -23,7 +23,7 @@ export class Lines extends Chart {
     this.canvas.addEventListener("pointerleave", () => this.pointAlike(undefined));
   }
 
-  /** Shows the pointer's time in the other panels too. */
+  /** Shows the pointer's time in the other panels. */
   pointAlike(time) {
     for (const { chart, times } of all) {
       if (chart === this.chart || times === undefined) continue;
@@ -127,7 +127,7 @@ function drawn(line, colour, times) {
   };
 }
 
-/** Stacked by their place in the series, so each has a value at every time. */
+/** ECharts stacks bars by their index, so every series has a value at every time. */
 function bars(line, colour, times) {
   return {
     type: "bar",
@@ -150,7 +150,7 @@ function path(line, colour, times) {
   };
 }
 
-/** Fuller at the top, with the opacity that is asked for on the average. */
+/** Returns a gradient, opaque at the top, with this opacity on average. */
 function gradient(colour, opacity) {
   const stops = [
     { offset: 0, color: faded(colour, Math.min(1, 2 * opacity)) },
@@ -159,7 +159,7 @@ function gradient(colour, opacity) {
   return { type: "linear", x: 0, y: 0, x2: 0, y2: 1, colorStops: stops };
 }
 
-/** The line's points, broken where two are too far apart; lonely ones are dots. */
+/** Returns a line's points, with a break where two are too far apart. Single ones are dots. */
 function points(values, times, gap) {
   const found = times
     .map((time, at) => [time, values[at] ?? null])

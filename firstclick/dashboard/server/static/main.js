@@ -1,4 +1,4 @@
-/** Puts the page together: panels, their values, and what a reader can do. */
+/** Builds the page: panels, their values, and the controls. */
 
 import { Connection } from "./connection.js";
 import { Panel } from "./panel.js";

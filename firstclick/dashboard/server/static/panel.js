@@ -1,4 +1,4 @@
-/** A panel's place on the page, whatever its kind draws there. */
+/** A panel on the page. Its kind draws the body. */
 
 import { Bars } from "./bars.js";
 import { element, write } from "./elements.js";
@@ -24,7 +24,7 @@ export class Panel {
     onTheme(() => this.message && this.view.draw(this.message));
   }
 
-  /** Shows what the server sent: values, or why there are none. */
+  /** Shows the server's message: values, or the reason why there are none. */
   receive(message) {
     const failed = message.error !== undefined;
     this.section.ariaBusy = "false";

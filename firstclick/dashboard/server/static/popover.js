@@ -1,4 +1,4 @@
-/** Puts what a panel's i says beside it. */
+/** Places a panel's description beside its i button. */
 
 for (const about of document.querySelectorAll("[popover]")) {
   const button = document.querySelector(`[popovertarget="${about.id}"]`);

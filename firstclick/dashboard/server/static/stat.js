@@ -1,14 +1,14 @@
-/** One large value, and how it changed against the first value of its column. */
+/** A stat panel: one large value, and its change from the first value of its column. */
 
 import { readable } from "./colours.js";
 import { element, write } from "./elements.js";
 import { percent, span } from "./format.js";
 import { fields } from "./frame.js";
 
-const LARGE = 3; // WCAG's contrast for large text
+const LARGE = 3; // WCAG's minimum contrast for large text
 const SMALL = 4.5;
 
-/** The numbers on the page, and how long each is. */
+/** The numbers on the page, and the length of each in characters. */
 const numbers = new Map();
 
 export class Stat {
@@ -39,7 +39,7 @@ export class Stat {
     this.compare(options.showPercentChange ? known : [], times);
   }
 
-  /** Numbers are as large as the longest of them allows, so that none stands out. */
+  /** Gives all numbers the size that the longest one allows, so that none stands out. */
   fit(text, isWords) {
     this.value.classList.toggle("words", isWords);
     this.value.style.setProperty("--length", text.length);
@@ -68,7 +68,7 @@ export class Stat {
   }
 }
 
-/** The field that is shown: by a pattern of its name, else the first number. */
+/** Returns the field to show: the one whose name matches, else the first number. */
 function choose(all, pattern) {
   const match = /^\/(.*)\/$/.exec(pattern);
   if (match) return all.find(({ name }) => new RegExp(match[1]).test(name));

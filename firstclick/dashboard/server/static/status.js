@@ -1,4 +1,4 @@
-/** What the page says of the connection and of the pipeline. */
+/** Shows the state of the connection and of the pipeline. */
 
 import { write } from "./elements.js";
 import { age, clock } from "./format.js";
@@ -24,14 +24,14 @@ export class Status {
     setInterval(() => this.show(), 1000);
   }
 
-  /** Takes in what the stream says of itself: `connecting`, `open`, `lost`. */
+  /** Notes the state of the stream: `connecting`, `open` or `lost`. */
   connected(state) {
     if (state !== "connecting" || this.connection !== "lost") this.connection = state;
     if (state !== "open") this.left ??= Date.now();
     this.show();
   }
 
-  /** Takes in what the server says of the pipeline. */
+  /** Notes the state of the pipeline, as the server sends it. */
   pulsed(pulse) {
     this.pulse = pulse;
     this.left = undefined;

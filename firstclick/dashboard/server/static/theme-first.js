@@ -1,10 +1,10 @@
-// Before the first paint, so that no other theme is seen
+// Runs before the first paint, so that the other theme never flashes up
 (() => {
   let chosen = null;
   try {
     chosen = localStorage.getItem("theme");
   } catch {
-    // Storage may be forbidden
+    // The browser may forbid storage
   }
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   document.documentElement.dataset.theme = chosen ?? system;

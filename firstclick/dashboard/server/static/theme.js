@@ -1,4 +1,4 @@
-/** The theme: the system's, until someone chooses the other one. */
+/** The theme: the system's, until the reader chooses the other one. */
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const root = document.documentElement;
@@ -22,7 +22,7 @@ button.addEventListener("click", () => {
     if (theme === system()) localStorage.removeItem("theme");
     else localStorage.setItem("theme", theme);
   } catch {
-    // Storage may be forbidden: then it lasts as long as the page
+    // The browser may forbid storage: then the choice lasts until the page is closed
   }
   show(theme);
 });
@@ -33,7 +33,7 @@ export function onTheme(listener) {
   listeners.add(listener);
 }
 
-/** A colour of the theme in use: `token("muted")`. */
+/** Returns a colour of the current theme, for example `token("muted")`. */
 export function token(name) {
   return getComputedStyle(root).getPropertyValue(`--${name}`).trim();
 }
