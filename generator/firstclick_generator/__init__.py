@@ -1,4 +1,4 @@
-"""A shop's clicks and purchases, made as data and produced to Kafka."""
+"""Make up a shop's clicks and purchases, and produce them to Kafka."""
 
 from firstclick_generator.delivery import Delivery, DeliveryKind, deliveries
 from firstclick_generator.events import Click, Event, Purchase

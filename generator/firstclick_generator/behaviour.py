@@ -1,49 +1,52 @@
-"""What makes this shop's visitors differ: the figures behind the dashboard.
+"""The figures that make the shop's visitors differ, and so the dashboard interesting.
 
-Shares and weights are relative to one another; probabilities are from 0 to 1.
+Weights are relative to one another. Shares and probabilities are from 0 to 1.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 PURCHASE_SHARE = 0.2
-"""Of all events: four clicks to a purchase."""
+"""The share of events that are purchases: one to four clicks."""
 
 APP_CUSTOMERS = 0.26
-"""Of all users: they buy through an app that reports no clicks."""
+"""The share of users who buy through an app, which reports no clicks."""
 
 APP_PURCHASES = 0.28
-"""Of all purchases: those that never have a click before them."""
+"""The share of purchases that never have a click before them."""
 
 FAITHFUL = 0.3
-"""Of the users who click: they come by their usual source only."""
+"""The share of the clicking users who always come by their usual source."""
 
 USUAL_SOURCE = 0.75
-"""How often the others come by their usual one."""
+"""How often the other users come by their usual source."""
 
 ARRIVALS = 0.55
-"""Of all clicks: those that begin a visit; the others go on with one."""
+"""The share of clicks that begin a visit; the others continue one."""
 
 ON_SITE = 0.35
-"""Of the clicks that go on: those within the shop; others are advertisements."""
+"""The share of continuing clicks that are within the shop; the others are on ads."""
 
 ON_THE_MOVE = 0.2
-"""Of all clicks: those from a mobile network's address."""
+"""The share of clicks from a mobile network's address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who comes by a source and what they are worth to the shop."""
+    """How many visitors a source brings, and what they are worth to the shop."""
 
     visitors: float
+    """Weight among the sources."""
     conversion: float
-    """Probability that a click fills a basket."""
+    """The probability that a click fills a basket."""
     dearer: float
-    """Probability to take the dearer of two products."""
+    """The probability that a customer takes the more expensive of two products."""
     lands_on_product: float
+    """The probability that a visit begins on a product's page."""
 
 
 NOT_ADVERTISED = "Unknown"
+"""The source of clicks that come from no advertisement."""
 
 SOURCES = {
     "Google": Source(25, 0.34, 0.4, 0.8),
@@ -58,10 +61,11 @@ SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class PaymentMethod:
-    """How often a way to pay is chosen and fails, and why, by weight."""
+    """How often a payment method is chosen, how often it fails, and why, by weight."""
 
     share: float
     failures: float
+    """The probability that a payment fails."""
     reasons: Mapping[str, float]
 
 
@@ -90,5 +94,8 @@ PAYMENT_METHODS = {
 }
 
 QUANTITIES = {1: 70, 2: 19, 3: 7, 4: 3, 6: 1}
+"""Weights by the number of pieces."""
 DISCOUNTS = {0.0: 62, 0.05: 12, 0.1: 13, 0.15: 6, 0.2: 5, 0.5: 2}
+"""Weights by the discount, a share of the price."""
 SHIPPING_COSTS = {0.0: 35, 2.99: 20, 4.95: 30, 7.5: 10, 14.9: 5}
+"""Weights by the cost, in the shop's currency."""

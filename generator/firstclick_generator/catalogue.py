@@ -1,15 +1,15 @@
-"""What the shop sells: the words that make product names, prices and demand."""
+"""What the shop sells: words for product names, with prices and demand."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One shelf of the shop.
+    """One category of products.
 
-    Articles have their typical price in the shop's currency, commission rates are
-    a share of the price; demand is how often something is bought from the shelf,
-    relative to the others.
+    ``articles`` maps to the typical price in the shop's currency. ``commission_rates``
+    is the range of a share of the price. ``demand`` is the weight of the category's
+    purchases among all categories.
     """
 
     brands: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Who the shop's customers are, and who was there lately."""
+"""The shop's customers, and which of them were active recently."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,16 @@ from firstclick_generator.draws import weighted
 from firstclick_generator.reference import User
 
 MOST_REMEMBERED = 32_768
+"""How many customers `Recent` holds, which bounds its memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A user with habits, at addresses that nobody has (RFC 2544, RFC 3849)."""
+    """A user with habits, at IP addresses that belong to nobody.
+
+    RFC 2544 reserves the IPv4 addresses for benchmarks, RFC 3849 the IPv6 addresses for
+    documentation.
+    """
 
     user_id: str
     usual_source: str
@@ -24,7 +29,7 @@ class Customer:
 
 
 class Recent:
-    """The customers who did something lately, to be drawn by how long ago."""
+    """The customers who did something recently, drawn by how long ago that was."""
 
     def __init__(self) -> None:
         self._customers: list[Customer] = []
@@ -32,7 +37,7 @@ class Recent:
         self._next = 0
 
     def add(self, customer: Customer, now: int) -> None:
-        """Remember a customer; the one longest remembered is forgotten."""
+        """Remember a customer, and forget the oldest if there are too many."""
         if len(self._customers) < MOST_REMEMBERED:
             self._customers.append(customer)
             self._times.append(now)
@@ -42,9 +47,9 @@ class Recent:
         self._next = (self._next + 1) % MOST_REMEMBERED
 
     def draw(self, now: int, age: float) -> Customer | None:
-        """Draw one who was added about `age` seconds ago, None where there is none.
+        """Draw a customer who was added about `age` seconds ago, if there is one.
 
-        An age before the time that is remembered is folded into it.
+        An age further back than the memory reaches wraps around into it.
         """
         held = len(self._customers)
         if not held:

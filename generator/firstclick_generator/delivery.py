@@ -1,4 +1,4 @@
-"""From what happens in the shop to the messages that say so, anomalies included."""
+"""Turn events into messages, including anomalies such as late or malformed ones."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum, auto
@@ -32,6 +32,7 @@ DELAYS = {
     DeliveryKind.OUT_OF_ORDER: range(100, 10_000),
     DeliveryKind.AGAIN: range(5_000),
 }
+"""How long anomalies are held back, in milliseconds."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -47,16 +48,17 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 def deliveries(
     events: Iterable[tuple[int, Event]], random: Random, anomaly_rate: float
 ) -> Iterator[Delivery]:
-    """Serialise events; of these a share `anomaly_rate` comes late, twice or malformed.
+    """Serialize events, and make a share `anomaly_rate` of them anomalies.
 
-    In equal parts: late by minutes, out of order by seconds, in time and again
-    within seconds, malformed instead of well-formed. Messages come in the order of
-    their times; those that are still held back when the events end come then.
+    There are equally many of each kind: late by minutes; out of order by seconds; sent
+    in time and again within seconds; malformed instead of well-formed. Messages come in
+    the order of their times. Those that are still held back when the events end come
+    after them.
     """
     chance = random.random
     encode = msgspec.json.Encoder().encode
     of_purchases = list(MALFORMATIONS.values())
-    # A click's user need not be known
+    # An unknown user makes a purchase malformed, but not a click
     of_clicks = [made for made in of_purchases if made is not unknown_reference]
     held: list[tuple[int, int, Delivery]] = []
     for number, (now, event) in enumerate(events):

@@ -1,4 +1,4 @@
-"""The two kinds of event, as data and as text."""
+"""The two kinds of events, and the text forms of ids and times."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Click(msgspec.Struct, frozen=True, gc=False):
-    """A click that leads to the shop or on within it; times as in `time_text`."""
+    """A click that leads to the shop or happens within it; times as in `time_text`."""
 
     click_id: str
     user_id: str
@@ -23,7 +23,7 @@ class Click(msgspec.Struct, frozen=True, gc=False):
 
 
 class Purchase(msgspec.Struct, frozen=True, gc=False):
-    """A purchase as the shop reports it; `total_cost` is a claim, not a sum."""
+    """A purchase as the shop reports it; `total_cost` is a claim and may be wrong."""
 
     purchase_id: str
     user_id: str
@@ -47,7 +47,7 @@ Event = Click | Purchase
 
 
 def uuid7(milliseconds: int, bits: int) -> str:
-    """Write the UUID version 7 of a time (since 1970) and 74 bits (RFC 9562, 5.7)."""
+    """Return the UUIDv7 of a time (ms since 1970) and 74 bits (RFC 9562, 5.7)."""
     return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 (twice as fast)
         milliseconds >> 16,
         milliseconds & 0xFFFF,
@@ -58,7 +58,7 @@ def uuid7(milliseconds: int, bits: int) -> str:
 
 
 def time_text(milliseconds: int) -> str:
-    """Write a time, in milliseconds since 1970, as `2026-11-23T18:04:05.123Z`."""
+    """Format milliseconds since 1970, for example as `2026-11-23T18:04:05.123Z`."""
     second, rest = divmod(milliseconds, 1000)
     return f"{_second_text(second)}.{rest:03}Z"
 

@@ -1,4 +1,4 @@
-"""Feeds Kafka with what happens in the shop, when it happens."""
+"""Feed Kafka with the shop's events in real time."""
 
 import math
 import secrets
@@ -18,18 +18,22 @@ from firstclick_generator.seeds import SEEDS
 from firstclick_generator.shop import Shop
 
 TICK = 0.01
+"""The longest sleep between two looks at `stop`, in seconds."""
 BATCH = 500
+"""After how many messages to look at errors, `stop` and the time."""
 OVERTIME = 1.0
+"""Seconds after the end at which messages that are still due are given up."""
 REPORT_EVERY = 1.0
+"""Seconds between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has been sent in so many seconds.
+    """How much has been sent in how many seconds.
 
-    `clicks` and `purchases` count each well-formed event once; `malformed` and
-    `duplicated` are messages beyond these. `late` is the events among them that
-    came after later ones, by seconds or minutes.
+    `clicks` and `purchases` count each well-formed event once. `malformed` and
+    `duplicated` count messages in addition to these. `late` counts the events among
+    `clicks` and `purchases` that were sent after later ones, by seconds or minutes.
     """
 
     clicks: int
@@ -56,16 +60,18 @@ def generate(
 ) -> Progress:
     """Feed the topics `clicks` and `purchases` until the duration is over.
 
-    First comes the past `backfill_hours`, as fast as Kafka takes it, then
-    `duration` seconds in real time (None: until `stop` is set), both at `rate`
-    events per second as of now. The rate is kept by schedule: an event's time is
-    when it was due, however late it is sent. Where a machine can't keep it, the end
-    comes a second after the duration. A share `anomaly_rate` of the events comes late,
-    twice or malformed. The same seed, start and rate give the same events; without
-    a seed it is a random one. `on_progress` is called about once a second.
+    First come the past `backfill_hours`, as fast as Kafka takes them, then `duration`
+    seconds in real time (None: until `stop` is set). `rate` is in events per second as
+    of now, and follows the time of day. It is kept by schedule: an event's time is when
+    it was due, however late it is sent. If the machine can't keep up, the feed ends one
+    second after the duration.
 
-    Raises SettingsError for a value that can't be used; ServerError where Kafka
-    does not answer, lacks a topic or does not acknowledge a message in time.
+    A share `anomaly_rate` of the events is late, duplicated or malformed. The same
+    seed, start and rate give the same events; by default the seed is random.
+    `on_progress` is called about once a second.
+
+    Raises SettingsError for an invalid value, and ServerError if Kafka does not answer,
+    lacks a topic or does not acknowledge a message in time.
     """
     _expect(rate > 0 and math.isfinite(rate), "rate", "above 0", rate)
     _expect(duration is None or duration >= 0, "duration", "0 or above", duration)
@@ -78,7 +84,7 @@ def generate(
     users = read_rows(seeds / "users.csv", User)
     products = read_rows(seeds / "products.csv", Product)
     shop = Shop(seed, users, products)
-    # Another word would give other anomalies for the same seed
+    # Changing the word "mess" would change the anomalies of every seed
     random = Random(f"mess {seed}")
     with open_producer(bootstrap_servers, producer_config) as producer:
         feed = _Feed(producer, topic_prefix, stop or threading.Event(), on_progress)
@@ -126,7 +132,10 @@ class _Feed:
             self._send(message)
 
     def send_when_due(self, messages: Iterable[Delivery], end: float) -> None:
-        """Send messages in time, those held back longer at the end (since 1970)."""
+        """Send each message when it is due, and all remaining ones at `end`.
+
+        `end` is in seconds since 1970.
+        """
         now = 0.0
         for number, message in enumerate(messages):
             due = min(message.at / 1000, end)
@@ -142,7 +151,7 @@ class _Feed:
         self._wait_until(end)
 
     def progress(self) -> Progress:
-        """Sum up what has been sent so far."""
+        """Return what has been sent so far."""
         sent = self._counts
         well_formed = (
             DeliveryKind.IN_TIME,
@@ -169,7 +178,7 @@ class _Feed:
         self._counts[message.topic, message.kind] += 1
 
     def _wait_until(self, due: float) -> bool:
-        """Wait for a time, and tell whether to go on."""
+        """Wait until a time; return False if the feed should stop instead."""
         while (wait := due - time.time()) > 0:
             if not self._goes_on() or self._stop.wait(min(wait, TICK)):
                 return False

@@ -1,4 +1,4 @@
-"""The way to Kafka: an idempotent producer that does not let a loss go unseen."""
+"""An idempotent Kafka producer that never loses a message silently."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -11,9 +11,13 @@ from firstclick.core.cluster import PRODUCER, LastError
 from firstclick.core.errors import ServerError, SettingsError
 
 ANSWER_WITHIN = 10.0
+"""Seconds for Kafka to list its topics."""
 ACKNOWLEDGED_WITHIN = 30.0
+"""Seconds for Kafka to acknowledge a message, retries included."""
 FLUSHED_WITHIN = 10.0
+"""Seconds at the end for Kafka to acknowledge what it was sent."""
 ROOM_WITHIN = 0.1
+"""Seconds to wait for room in a full queue before errors are checked again."""
 
 ProducerConfig = Mapping[str, str | int | float | bool]
 
@@ -22,7 +26,7 @@ logger.addHandler(logging.NullHandler())
 
 
 class KafkaProducer:
-    """Messages on their way to Kafka; made by `open_producer`."""
+    """A producer with the messages that it has in flight; see `open_producer`."""
 
     def __init__(self, bootstrap_servers: str, config: ProducerConfig) -> None:
         self._bootstrap_servers = bootstrap_servers
@@ -31,7 +35,7 @@ class KafkaProducer:
         settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap_servers,
             "client.id": "firstclick-generator",
-            # Milliseconds to collect a batch worth compressing
+            # Milliseconds to wait for more messages: a larger batch compresses better
             "linger.ms": 20,
             "delivery.timeout.ms": int(ACKNOWLEDGED_WITHIN * 1000),
             "delivery.report.only.error": True,
@@ -69,11 +73,11 @@ class KafkaProducer:
                 )
 
     def send(self, topic: str, key: bytes, payload: bytes, at: int = 0) -> None:
-        """Hand a message to the producer; wait for room where its queue is full.
+        """Hand a message to the producer, and wait while its queue is full.
 
-        `at` is its time in milliseconds since 1970, now if 0, on a topic where the
-        producers' count. Raises ServerError where that can't be, or an earlier message
-        was lost.
+        `at` is the message's timestamp in milliseconds since 1970, or 0 for now. It
+        only counts on topics with CreateTime timestamps. Raises ServerError if the
+        message can't be sent, or if an earlier message was lost.
         """
         while True:
             try:
@@ -86,13 +90,15 @@ class KafkaProducer:
                 raise self._loss(_reason(error)) from error
 
     def check(self) -> None:
-        """Raise ServerError where a message was not acknowledged in time."""
+        """Raise ServerError if a message was not acknowledged in time."""
         self._poll(0)
         if self._failure is not None:
             raise self._loss(self._failure.str())
 
     def flush(self) -> None:
-        """Wait until Kafka has acknowledged all; ServerError where 10 s won't do."""
+        """Wait until Kafka has acknowledged everything; raise ServerError after
+        10 s.
+        """
         remaining = self._producer.flush(FLUSHED_WITHIN)
         self.check()
         if remaining:
@@ -101,7 +107,7 @@ class KafkaProducer:
             )
 
     def discard(self) -> None:
-        """Forget what is still under way and let go of the connections."""
+        """Drop the messages in flight and close the connections."""
         self._producer.purge()
         self._producer.close()
 
@@ -122,10 +128,10 @@ class KafkaProducer:
 def open_producer(
     bootstrap_servers: str, config: ProducerConfig | None = None
 ) -> Iterator[KafkaProducer]:
-    """Connect to Kafka; `config` adds to the producer's settings or replaces them.
+    """Connect to Kafka; `config` adds to the producer's settings or overrides them.
 
-    Where the block ends well every message has been acknowledged; else those that
-    have not been are given up.
+    If the block ends without an error, every message has been acknowledged. Otherwise,
+    those that have not been are dropped.
     """
     producer = KafkaProducer(bootstrap_servers, config or {})
     try:

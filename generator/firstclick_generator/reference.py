@@ -1,4 +1,4 @@
-"""The reference data: who may buy, and what."""
+"""The reference data: the shop's users and products."""
 
 import csv
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from firstclick.core.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A row of users.csv; dates as `2026-11-23`."""
+    """A row of users.csv. Dates are text such as `2026-11-23`."""
 
     user_id: str
     name: str
@@ -25,7 +25,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A row of products.csv; price and commission rate as decimal text."""
+    """A row of products.csv. Price and commission rate are decimals as text."""
 
     product_id: str
     product_name: str
@@ -47,9 +47,9 @@ def write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """Read what `write_rows` wrote, or what a user put in its place.
+    """Read what `write_rows` wrote, or a file that you put in its place.
 
-    Raises SettingsError where the file is missing, empty or lacks a column.
+    Raises SettingsError if the file is missing, empty or lacks a column.
     """
     names = [field.name for field in fields(kind)]
     try:

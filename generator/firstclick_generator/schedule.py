@@ -1,16 +1,19 @@
-"""When things happen in the shop."""
+"""When events happen in the shop."""
 
 from collections.abc import Iterator
 from math import cos, pi
 from random import Random
 
 DAY = 86_400
+"""A day in seconds."""
 QUIETEST = 4 * 3600
+"""The time of day in UTC, in seconds."""
 SWING = 0.25
+"""How far the rate deviates from its average, as a share of it."""
 
 
 def diurnal_rate(moment: float) -> float:
-    """How busy the shop is at a time (seconds since 1970), on average 1.
+    """Return how busy the shop is at a time (seconds since 1970); 1 on average.
 
     It is quietest at 04:00 and busiest at 16:00 UTC.
     """
@@ -20,11 +23,11 @@ def diurnal_rate(moment: float) -> float:
 def schedule(
     random: Random, start: float, end: float, rate: float, rate_at: float
 ) -> Iterator[int]:
-    """Yield the milliseconds since 1970 at which events happen, in their order.
+    """Yield the times of events in order, in milliseconds since 1970.
 
-    Start and end are seconds since 1970; `rate` is the events per second at the
-    time `rate_at`, from which it follows the day. Over each second the number of
-    events is the rate's, to one event; nothing adds up over time.
+    `start` and `end` are seconds since 1970. `rate` is in events per second at the time
+    `rate_at`, and follows the time of day from there. The number of events in each
+    second is exact to one event, and the difference doesn't add up over time.
     """
     average_rate = rate / diurnal_rate(rate_at)
     seconds = 0

@@ -1,4 +1,4 @@
-"""Writes the reference data: `python -m firstclick_generator.seeds [DIRECTORY]`."""
+"""Write the reference data: `python -m firstclick_generator.seeds [DIRECTORY]`."""
 
 import sys
 from datetime import date
@@ -16,13 +16,14 @@ SEED = 20261123
 USERS = 2000
 PRODUCTS_PER_CATEGORY = 50
 ENDINGS = (0.49, 0.90, 0.95, 0.99)
+"""The cents of prices."""
 SEEDS = PROJECT / "seeds"
 
 
 def write_seeds(directory: Path = SEEDS) -> None:
     """Write users.csv (2,000 rows) and products.csv (500), the same each time.
 
-    The directory is made where it is missing; files that are there are replaced.
+    Creates the directory if it is missing, and replaces existing files.
     """
     directory.mkdir(parents=True, exist_ok=True)
     write_rows(directory / "users.csv", User, _users())

@@ -1,4 +1,4 @@
-"""The shop: what its visitors do, told as one stream of events."""
+"""The shop: a stream of what its visitors do."""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -14,13 +14,15 @@ from firstclick_generator.schedule import schedule
 
 
 class Shop:
-    """A shop with its customers, whose behaviour follows from the seed alone.
+    """A shop with its customers, whose behaviour depends on the seed only.
 
-    Visitors arrive from an advertisement or not, go on to click, and some fill a
-    basket, which is paid for seconds to minutes later. App customers buy without a
-    click. Nothing is planned ahead: who goes on and who buys is drawn from those
-    who came lately, so that the rate is kept from the first second on and memory
-    does not depend on it.
+    Visitors arrive from an advertisement or by themselves and continue to click. Some
+    fill a basket, which they pay for seconds to minutes later. App customers buy
+    without a click.
+
+    Nothing is planned ahead: the shop draws who continues and who buys from its recent
+    visitors. So the rate is right from the first second on, and memory doesn't grow
+    with it.
     """
 
     def __init__(
@@ -55,12 +57,13 @@ class Shop:
     def events(
         self, start: float, end: float, rate: float, *, rate_at: float | None = None
     ) -> Iterator[tuple[int, Event]]:
-        """Yield what happens from start to end, each with its time, in that order.
+        """Yield the events from start to end, each with its time, in order.
 
-        Start and end are seconds since 1970 (the end may be infinite), the times
-        yielded milliseconds. `rate` is the events per second at the time `rate_at`
-        (the start unless given) and follows the day from there. Ids are unique across
-        shops and calls: their random bits depend on the seed, the start and the rate.
+        `start` and `end` are seconds since 1970 (`end` may be infinite); the times
+        yielded are milliseconds. `rate` is in events per second at the time `rate_at`
+        (by default `start`) and follows the time of day from there. Ids are unique
+        across shops and calls, because their random bits depend on the seed, the start
+        and the rate.
         """
         random = self._random.random
         id_bits = Random(f"{self._random.getrandbits(64)} {start} {rate}").getrandbits
@@ -129,7 +132,10 @@ class Shop:
         )
 
     def _claim(self, goods: float, discount: float, shipping_cost: float) -> float:
-        """Sum up as this shop does: sometimes without one thing or another."""
+        """Return the total that this shop claims, which is sometimes wrong.
+
+        It may ignore the discount or the shipping cost, or add a surcharge of 8 %.
+        """
         mistake = self._random.random()
         if mistake < 0.1:
             discount = 0.0
