@@ -1,4 +1,4 @@
-"""Real servers for the tests, started once a session in a home of their own."""
+"""Real servers for the tests, started once per session in a temporary home."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ from firstclick.operate import stack as stacks
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_servers_alone() -> Iterator[None]:
-    """Whatever the shell's variables name is not for tests."""
+    """Unset the shell's settings, so that tests don't use the servers they name."""
     with pytest.MonkeyPatch.context() as patch:
         for field in Settings.model_fields.values():
             patch.delenv(str(field.validation_alias), raising=False)
@@ -24,11 +24,11 @@ def _own_servers_alone() -> Iterator[None]:
 
 @contextmanager
 def _homes() -> Iterator[Callable[[], Path]]:
-    """Makes homes; what still runs in them at the end of the block is stopped."""
+    """Yield a function that makes homes; at the end, stop what still runs in them."""
     homes: list[Path] = []
 
     def make() -> Path:
-        # Not pytest's tmp_path: as root, PostgreSQL's user could not get there
+        # Not in tmp_path: run by root, PostgreSQL's user has no access to it
         homes.append(Path(tempfile.mkdtemp(prefix="firstclick-test-")))
         return homes[-1]
 
@@ -40,35 +40,37 @@ def _homes() -> Iterator[Callable[[], Path]]:
 
 @pytest.fixture(scope="session")
 def make_session_home() -> Iterator[Callable[[], Path]]:
-    """Makes homes for the whole session."""
+    """Return a function that makes homes for the whole session."""
     with _homes() as make:
         yield make
 
 
 @pytest.fixture(scope="module")
 def make_home() -> Iterator[Callable[[], Path]]:
-    """Makes homes that end with the file: also servers without work keep a core busy
-    for a tenth of the time."""
+    """Return a function that makes homes that end with the test file.
+
+    Even idle servers use a tenth of a core, so they shouldn't run longer.
+    """
     with _homes() as make:
         yield make
 
 
 @pytest.fixture(scope="session")
 def servers(make_session_home: Callable[[], Path]) -> Pipeline:
-    """Kafka and PostgreSQL alone."""
+    """Start only Kafka and PostgreSQL."""
     settings = Settings.load().model_copy(update={"home": make_session_home()})
     return stacks.start(settings, detach=False, servers_only=True).pipeline
 
 
 @pytest.fixture(scope="session")
 def stack(servers: Pipeline, make_session_home: Callable[[], Path]) -> Pipeline:
-    """All of it, on those servers: models deployed, connector and publisher running."""
+    """Start the whole stack on these servers: models, connector and publisher."""
     settings = Settings.load().model_copy(
         update={
             "home": make_session_home(),
             "database_url": servers.database_url,
             "kafka_bootstrap_servers": servers.bootstrap_servers,
-            # Tests send what is older than anything that is kept
+            # Tests send events that the expire worker would delete
             "expire": False,
         }
     )

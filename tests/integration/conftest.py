@@ -1,4 +1,4 @@
-"""The session's stack for the tests of a file."""
+"""The session's stack, emptied for each test file."""
 
 import psycopg
 import pytest
@@ -8,7 +8,7 @@ from firstclick.core.pipeline import Pipeline
 
 @pytest.fixture(scope="module")
 def stack(stack: Pipeline) -> Pipeline:
-    """The session's, without the events of files that came before."""
+    """Return the session's stack without the events of earlier test files."""
     with psycopg.connect(
         stack.database_url, options=f"-c search_path={stack.schema_name}"
     ) as connection:

@@ -1,4 +1,4 @@
-"""The pipeline among sessions and objects that are not its own."""
+"""The pipeline copes with other sessions and objects in its database."""
 
 from collections.abc import Iterator
 
@@ -95,7 +95,7 @@ def test_events_flow_into_what_is_published(
         connection.execute(f"create publication mine {PUBLICATIONS[of]}".encode())
         try:
             some_events(pipeline, 3)
-            # Corrections and deletions
+            # Updates and deletes, which need a replica identity to be published
             pipeline.database.execute("update products set price = price + 1")
             for (key,) in pipeline.query("select event_key from raw_clicks limit 5"):
                 pipeline.send("clicks", key, None)

@@ -1,4 +1,4 @@
-"""A pipeline that was lost is had back from its backup, and goes on from there."""
+"""You can restore a lost pipeline from its backup, and it goes on from there."""
 
 import contextlib
 import shutil
@@ -42,7 +42,7 @@ def rows(pipeline: Harness) -> dict[str, set[object]]:
 
 @dataclass(frozen=True)
 class Taken:
-    """A backup, and what it was taken of: a home that does not run any more."""
+    """A backup, and the home that it was taken from, which no longer runs."""
 
     file: Path
     settings: Settings
@@ -105,7 +105,7 @@ def test_a_destroyed_home_is_restored_and_goes_on(taken: Taken) -> None:
 def test_a_backup_is_restored_beside_a_kafka_that_holds_other_messages(
     taken: Taken, make_home: Callable[[], Path]
 ) -> None:
-    """And more of them, so that its offsets tell nothing."""
+    """It holds more of them than the old one, so that offsets prove nothing."""
     settings = Settings.load().model_copy(update={"home": make_home()})
     with stacks.up(settings, servers_only=True) as started:
         generate(

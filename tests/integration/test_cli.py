@@ -233,6 +233,6 @@ def _wait_for_handlers(process: "subprocess.Popen[str]") -> None:
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         caught = status.read_text().split("SigCgt:")[1].split()[0]
-        # Python itself catches SIGINT from its start
+        # Wait for SIGTERM's handler, because Python itself always handles SIGINT
         if int(caught, 16) & (1 << signal.SIGTERM - 1):
             return

@@ -1,4 +1,4 @@
-"""A stack on a database whose settings, and whose owner's, are as bad as can be."""
+"""A stack works on a database whose settings, and its owner's, are hostile."""
 
 import json
 import os
@@ -60,14 +60,14 @@ OF_THE_ROLE = {
     "default_transaction_isolation": "repeatable read",
     "statement_timeout": "10ms",
 }
-"""Which outrank those of the database."""
+"""Settings of the role, which override those of the database."""
 
 NAME = "as_bad_as_can_be"
 
 
 @dataclass(frozen=True)
 class Site:
-    """A home of its own, on a database and topics of its own."""
+    """A home with its own database and topics."""
 
     home: Path
     environment: dict[str, str]
@@ -96,7 +96,7 @@ def superuser(servers: Pipeline, database: str) -> "psycopg.Connection[tuple[obj
 
 @pytest.fixture(scope="module")
 def site(servers: Pipeline, make_home: Callable[[], Path]) -> Iterator[Site]:
-    """It runs for as long as the module's tests."""
+    """Run the stack during the module's tests."""
     owner = sql.Identifier(str(conninfo_to_dict(servers.database_url)["user"]))
     database = sql.Identifier(NAME)
     with superuser(servers, "postgres") as connection:
@@ -242,7 +242,7 @@ def test_dbt_works_with_what_env_prints(site: Site) -> None:
 
 @contextmanager
 def pooler(port: int, refusal: str | None) -> Iterator[int]:
-    """Stand before a server as PgBouncer does: refuse libpq's options, or drop them."""
+    """Run a proxy that acts like PgBouncer: it refuses or drops libpq's options."""
 
     def copy(source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The demonstration, as a user runs it: in a terminal, and into a pipe."""
+"""The demo as you run it: in a terminal, and into a pipe."""
 
 import contextlib
 import fcntl
@@ -28,7 +28,7 @@ from firstclick.operate import stack as stacks
 
 COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()", "demo"]
 
-# The terminal is its own, so that Ctrl-C there reaches it
+# The process controls its terminal, so that Ctrl-C reaches it
 IN_TERMINAL = [
     *(sys.executable, "-c"),
     "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
@@ -61,7 +61,7 @@ def _survivors(processes: list[ProcessId]) -> list[psutil.Process]:
 
 
 def _counts(stack: Pipeline) -> Any:
-    """The database's time, and the accepted and rejected events."""
+    """Return the database's time and the numbers of accepted and rejected events."""
     return _row(
         stack,
         "select now(), sum(accepted)::bigint, sum(rejected)::bigint "
@@ -70,7 +70,7 @@ def _counts(stack: Pipeline) -> Any:
 
 
 def _checkouts(stack: Pipeline, hour_ends: datetime) -> Any:
-    """The checkouts since an hour before that time, and the attributed ones."""
+    """Count the checkouts since an hour before that time, and the attributed ones."""
     return _row(
         stack,
         "select count(*), count(click_id) from checkouts "
@@ -112,7 +112,8 @@ def test_into_a_pipe_it_writes_plain_lines_whose_totals_are_the_databases(
         lines[-1],
     )
     assert (accepted, rejected) == (after[0] - before[0], after[1] - before[1])
-    # The hour went on between its last look and ours, and nothing came in any more
+    # The demo queried the last hour at a moment between these two, without new events
+    # since
     most, least = _checkouts(stack, began), _checkouts(stack, ended)
     assert least[0] <= checkouts <= most[0]
     assert least[1] <= attributed <= most[1]
@@ -167,7 +168,7 @@ def test_a_start_that_fails_is_one_line_and_leaves_nothing(
 
 
 class Terminal:
-    """A terminal in which the demonstration runs, and what it wrote there."""
+    """A terminal in which the demo runs, and the text that it wrote there."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
         self._master, slave = pty.openpty()
@@ -175,7 +176,7 @@ class Terminal:
         self._more = threading.Condition()
         self.resize(80, 24)
         environment = _environment(home, TERM="xterm-256color", PYTHONUTF8="1")
-        # They would stand for a size that never changes
+        # These variables would override the real size, which the test changes
         for size in ("COLUMNS", "LINES"):
             environment.pop(size, None)
         self.process = subprocess.Popen(
@@ -198,7 +199,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def wait_for(self, text: str, timeout: float = 120) -> None:
-        """Wait until this is written anew."""
+        """Wait until the demo writes this text after this call."""
         with self._more:
             start = len(self._written)
             assert self._more.wait_for(
@@ -206,14 +207,14 @@ class Terminal:
             ), self._written[-3000:]
 
     def end(self) -> str:
-        """Wait for the end; returns all that was written."""
+        """Wait for the demo to end; return everything that it wrote."""
         self.process.wait(60)
         self._reader.join(10)
         os.close(self._master)
         return self._written
 
     def _read(self) -> None:
-        # On Linux the end of what is written is an error
+        # On Linux, reading fails when the other end of the terminal is closed
         with contextlib.suppress(OSError):
             while data := os.read(self._master, 65536):
                 with self._more:

@@ -58,7 +58,7 @@ def blocks(page: str) -> list[Block]:
 
 
 class Shell:
-    """A shell in which each command finds what the earlier ones have set."""
+    """A shell that keeps variables from one command to the next."""
 
     def __init__(self, directory: Path, **variables: str) -> None:
         self._process = subprocess.Popen(
@@ -74,7 +74,7 @@ class Shell:
         """Return what the commands show; fail if one of them fails."""
         process, end = self._process, f"the end of {place}: "
         assert process.stdin and process.stdout
-        # In the same shell, for its variables, and yet ended by the first failure
+        # Run it in this shell, to keep its variables, but stop at the first failure
         script = f"set -e\n{commands}\nset +e\nprintf '{end}0\\n'\n"
         process.stdin.write(script.encode())
         process.stdin.flush()
@@ -97,7 +97,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the clone, installed as far as scripts/environment asks."""
+    """Copy the clone, with a .venv that scripts/environment takes for up to date."""
     copy = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -130,19 +130,19 @@ def shell(clone: Path, home: Path) -> Iterator[Shell]:
 
 
 def shortened(commands: str) -> str:
-    """The commands, none of them for longer than some seconds."""
+    """Return the commands with durations of a few seconds."""
     commands = re.sub(r"--duration \d+", "--duration 3", commands)
     return re.sub(r"^scripts/demo$", "scripts/demo --duration 3", commands, flags=re.M)
 
 
 def columns(table: str) -> list[str]:
-    """The names of the columns in what psql shows."""
+    """Return the names of the columns in a table that psql printed."""
     head, _, _ = table.partition("\n-")
     return [name.strip() for name in head.splitlines()[-1].split("|")]
 
 
 def follow(steps: list[Block], shell: Shell, clone: Path) -> None:
-    """Do what a page says."""
+    """Run the commands of a page, and compare what they show."""
     shown = ""
     for block in steps:
         if block.title == PANEL:
@@ -202,7 +202,7 @@ def test_the_tutorial_leads_to_a_panel(shell: Shell, clone: Path) -> None:
     [panel] = [json.loads(each.text) for each in steps if each.title == PANEL]
     [target] = panel["targets"]
     assert query(shell, "grafana", target["rawSql"].replace("${schema}", "firstclick"))
-    # It says again where the page is
+    # A second `up` prints the address of the live page again
     [address] = re.findall(r"http://\S+", shell.run("firstclick up", "the test"))
     with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
         assert panel["title"] in answer.read().decode()

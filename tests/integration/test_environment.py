@@ -1,4 +1,4 @@
-"""Whatever is in the shell's environment, the pipeline does the same."""
+"""The pipeline works the same whatever the shell's environment holds."""
 
 import json
 import os
@@ -83,7 +83,7 @@ HOSTILE = {
 
 @dataclass(frozen=True)
 class Shell:
-    """Where the command line is called."""
+    """A shell with a hostile environment that calls the command line."""
 
     home: Path
     environment: dict[str, str]
@@ -108,7 +108,7 @@ def shell(
     make_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shell]:
     home, shadows = make_home(), tmp_path_factory.mktemp("shadows")
-    # Modules that the command line itself does without
+    # PYTHONPATH shadows these modules, which the command line itself doesn't import
     for name in ("dbt", "starlette", "uvicorn"):
         (shadows / f"{name}.py").write_text("raise ImportError('a shadow')\n")
     yield Shell(
@@ -144,7 +144,7 @@ def test_everything_works_whatever_the_shell_has(shell: Shell, tmp_path: Path) -
     shell.run("logs")
     shell.run("expire", "--dry-run")
     shell.run("down")
-    # Nothing changed, so nothing is deployed again
+    # Nothing has changed, so `up` deploys nothing
     assert "Models up to date" in shell.run("up", "--detach")
     shell.run("down")
 

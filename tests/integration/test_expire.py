@@ -1,4 +1,4 @@
-"""What is no longer kept goes, from the tables and from Kafka, and nothing else."""
+"""Expired events, and nothing else, disappear from the tables and from Kafka."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ from pipeline import Harness
 
 INSIGHTS = ("sources", "revenue", "categories", "payment_failures", "genders")
 MARGIN = timedelta(minutes=10)
-"""Within which a minute may have ended while the test ran."""
+"""The longest time that the test may take, in which more events expire."""
 
 
 @pytest.fixture(scope="module")
 def pipeline(servers: Pipeline, make_home: Callable[[], Path]) -> Iterator[Harness]:
-    """A pipeline of its own, after 50 hours of a very small shop."""
+    """Run a separate pipeline, with 50 hours of a very small shop."""
     settings = Settings.load().model_copy(
         update={
             "home": make_home(),
@@ -64,7 +64,7 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
 ) -> None:
     ((kept_since,),) = pipeline.query("select now() - interval '48 hours'")
     before = insights(pipeline, kept_since + MARGIN)
-    # An unknown product's purchase has a time of its own
+    # Purchases of unknown users or products expire by their own times
     rejections = (
         "select * from rejections where reason not like 'unknown %' order by 1, 3, 4"
     )
@@ -104,7 +104,7 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
 
 def test_another_pass_finds_nothing_more(pipeline: Harness) -> None:
     left = expire_once(pipeline.stack)
-    # A minute may have ended since: of 0.2 events a second it has a dozen
+    # Some minutes may have passed: at 0.2 events a second, each has a dozen events
     assert left.clicks + left.purchases < 60
 
 
@@ -138,7 +138,7 @@ def test_what_is_on_its_way_is_not_deleted_again_and_again(pipeline: Harness) ->
     ):
         pace.marks["clicks"].append("old")
         assert not pace.waits(session.are_left(pace.marks))
-        # As an engine that is behind still has it
+        # As if the connector had not yet applied the tombstone
         pipeline.database.execute(
             "insert into raw_clicks (event_key, payload, kafka_partition, kafka_offset,"
             " kafka_time) values ('old', %s, 1000, 1, now())",

@@ -1,4 +1,4 @@
-"""A PostgreSQL that was given and can't hold the pipeline is refused."""
+"""`up` refuses a PostgreSQL server of yours that can't hold the pipeline."""
 
 import os
 import threading
@@ -43,7 +43,7 @@ def superuser(servers: Pipeline) -> Iterator["psycopg.Connection[tuple[object, .
 def encoded(
     request: pytest.FixtureRequest, servers: Pipeline
 ) -> Iterator[tuple[str, str]]:
-    """A database in another encoding: its name and its address."""
+    """Make a database in another encoding; return the encoding and the URL."""
     name = f"in_{request.param.lower()}"
     with superuser(servers) as connection:
         connection.execute(
@@ -150,7 +150,7 @@ def test_a_standby_is_refused(make_home: Callable[[], Path]) -> None:
         password=home.password("superuser"),
         dbname="postgres",
     )
-    # Those of the primary, as which it was initialised
+    # A standby needs at least its primary's values, those it was initialised with
     needed = ("-c", "wal_level=replica", "-c", "max_wal_senders=10")
     command = replace(command, arguments=[*command.arguments, *needed])
     running = Running.start("postgres", command, home.logs)

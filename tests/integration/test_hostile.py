@@ -1,4 +1,4 @@
-"""What is sent to do harm is data all the way, and shown as what it is."""
+"""Hostile input stays data all the way, and is displayed as plain text."""
 
 import io
 import json
@@ -36,13 +36,13 @@ TEXTS = [
 DEEP = b"[" * 10_000 + b"]" * 10_000
 
 BOMB = 110
-"""Messages of a megabyte each in a batch of some kilobytes: more than librdkafka
-decompresses unless told to."""
+"""The number of messages of a megabyte each in a batch of a few kilobytes. By default,
+librdkafka refuses to decompress that much."""
 
 
 @pytest.fixture(scope="module")
 def pipeline(stack: Pipeline) -> Iterator[Harness]:
-    """The session's stack, after all of it was sent."""
+    """Return the session's stack, with all hostile events sent."""
     pipeline = Harness(stack)
     users = pipeline.query(
         "insert into users (user_id, gender) select text, text"

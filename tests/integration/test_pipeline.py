@@ -1,4 +1,4 @@
-"""Events in, relations out: the whole of it, on real Kafka and real PostgreSQL."""
+"""The whole pipeline from events to relations, on real Kafka and PostgreSQL."""
 
 import shutil
 import threading
@@ -21,7 +21,7 @@ from pipeline import Harness
 
 @pytest.fixture(scope="module")
 def pipeline(stack: Pipeline) -> Iterator[Harness]:
-    """The session's stack, after an hour of a small shop."""
+    """Return the session's stack, with an hour of a small shop."""
     generate(
         stack.bootstrap_servers,
         rate=1,
@@ -224,7 +224,7 @@ def test_reference_data_may_change_at_any_time(pipeline: Harness) -> None:
     pipeline.database.execute("delete from users where user_id = 'stranger'")
     assert pipeline.query(rejected) == [("unknown user",)]
     assert pipeline.differences() == {}
-    # The file still has the old prices
+    # The seed file still has the old prices
     result = pipeline.dbt("seed")
     assert result.returncode == 0, result.stdout
     assert pipeline.differences() == {}
@@ -253,7 +253,7 @@ def test_a_seed_again_changes_what_changed_in_the_file(
 
 
 def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Harness) -> None:
-    """And in the meantime every relation stays readable, and no event is lost."""
+    """Meanwhile, every relation stays readable and no event is lost."""
     stop = threading.Event()
 
     def read() -> int:

@@ -1,4 +1,4 @@
-"""What the role of the dashboards may read, and everything that it may not do."""
+"""The dashboards' role may read its relations, and do nothing else."""
 
 import logging
 import uuid
@@ -166,7 +166,7 @@ def test_it_reads_what_dashboards_show_and_nothing_else(
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
 def test_it_may_do_nothing_else(reader: psycopg.Connection, statement: str) -> None:
-    # What its sessions begin with is no protection: anyone may set it otherwise
+    # The role's default is no protection, because a session may change it
     reader.execute("set default_transaction_read_only to off")
     with pytest.raises(
         (psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType)
@@ -229,7 +229,7 @@ def test_a_transaction_that_lasts_is_ended_whatever_its_session_has_set(
         lasting.commit()
         lasting.execute("select from firstclick.checkouts limit 0")
         assert watch(stack, 3600).end_lasting(owner) == 0
-        # Those of other tests may be among them
+        # It may end sessions of other tests, too
         assert watch(stack, 0).end_lasting(owner) >= 1
         with pytest.raises(psycopg.errors.AdminShutdown):
             lasting.execute("select")
@@ -270,7 +270,7 @@ def test_the_page_reads_by_a_role_of_its_own(
             for (name,) in pipeline.query(
                 "select usename from pg_stat_activity"
                 " where application_name = 'firstclick live'"
-                # Pipelines of other schemas share the server
+                # Leaves out pipelines of other schemas, which share the server
                 " and strpos(usename, '_') = 0"
             )
         }
@@ -350,7 +350,7 @@ def test_a_full_queue_of_notifications_stops_no_writer(
     ):
         listener.execute("listen anything")
         listener.commit()
-        # What it has not heard yet is kept until its transaction ends
+        # PostgreSQL keeps the listener's notifications until its transaction ends
         listener.execute("select from firstclick.checkouts limit 0")
         sender.execute("set statement_timeout to 0")
         with pytest.raises(psycopg.errors.Error, match="NOTIFY queue"):
@@ -362,7 +362,7 @@ def test_a_full_queue_of_notifications_stops_no_writer(
         sent = generate(stack.bootstrap_servers, rate=100, duration=0.5, anomaly_rate=0)
         assert sent.purchases > 0
         pipeline.settle()
-        # Not because it was let go meanwhile
+        # The queue is still full: nobody ended the listener's session meanwhile
         with pytest.raises(psycopg.errors.Error, match="NOTIFY queue"):
             sender.execute("select pg_notify('anything', repeat('x', 7000))")
 
@@ -401,7 +401,7 @@ def test_a_role_that_is_missing_and_may_not_be_made_is_an_error(
             url = role_url(servers.database_url, name, "humble")
             with pytest.raises(ServerError, match="grafana_nobodys is missing"):
                 admit(url, "grafana_nobodys", "x", LIMITS[READER])
-            # One that is there is its administrator's
+            # An existing role belongs to its administrator, so admit doesn't change it
             admit(url, name, "other", LIMITS[READER])
             psycopg.connect(url).close()
         finally:

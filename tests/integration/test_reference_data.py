@@ -1,4 +1,4 @@
-"""Users and products hold nothing that poisons a sum, whoever writes them."""
+"""Users and products can't hold values that spoil a sum, whoever writes them."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def seed(servers: Pipeline, project: Path) -> str:
-    """What `dbt seed` says, or what it complains about."""
+    """Run `dbt seed`; return its output, with complaints."""
     result = run_dbt(
         "seed",
         directory=project,

@@ -1,4 +1,4 @@
-"""A restore takes the place of what is there, or changes nothing of it."""
+"""A restore replaces the pipeline completely, or changes nothing."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ COMMAND = [sys.executable, "-c", "from firstclick.cli import main; main()"]
 
 @dataclass(frozen=True)
 class Shop:
-    """A database with a home, on the module's servers."""
+    """A database and a home, on the module's servers."""
 
     settings: Settings
 
@@ -52,7 +52,10 @@ class Shop:
             return cursor.fetchall() if cursor.description else []
 
     def state(self) -> list[tuple[Any, ...]]:
-        """Its relations and functions, which nobody made anew, and the shop's rows."""
+        """Return the relations and functions with their oids, and the users' rows.
+
+        An oid differs if an object was dropped and created again.
+        """
         return [
             *self.query(
                 "select oid, relname, relacl::text from pg_class"
@@ -77,7 +80,10 @@ Make = Callable[[str], Shop]
 
 @pytest.fixture(scope="module")
 def shops(make_home: Callable[[], Path]) -> Make:
-    """Makes databases, on servers of this module's own: roles are a whole server's."""
+    """Return a function that makes databases.
+
+    This module has its own servers, because roles belong to a whole server.
+    """
     own = Settings.load().model_copy(update={"home": make_home()})
     stack = stacks.start(own, detach=False, servers_only=True).pipeline
     administrator = {
@@ -109,7 +115,7 @@ def shops(make_home: Callable[[], Path]) -> Make:
 
 @pytest.fixture(scope="module")
 def source(shops: Make) -> Iterator[tuple[Shop, Pipeline]]:
-    """A shop with events, that runs."""
+    """Run a shop with events."""
     shop = shops("source")
     with stacks.up(shop.settings) as started:
         pipeline = Harness(started.pipeline)
@@ -125,7 +131,7 @@ def source(shops: Make) -> Iterator[tuple[Shop, Pipeline]]:
 def file(
     source: tuple[Shop, Pipeline], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Its backup."""
+    """Back up the source."""
     file = tmp_path_factory.mktemp("backup") / "shop.backup"
     backup(source[0].settings, file)
     return file
@@ -133,7 +139,7 @@ def file(
 
 @pytest.fixture(scope="module")
 def empty(shops: Make, file: Path) -> Shop:
-    """A shop without events, in which a customer was inserted by SQL."""
+    """Make a shop without events, but with a customer inserted by SQL."""
     shop = shops("empty")
     restore(shop.settings, file)
     for table in ("raw_clicks", "raw_purchases"):
@@ -277,7 +283,7 @@ def test_what_a_user_made_is_named_and_stays(shops: Make, file: Path) -> None:
         for statement in MADE_BY_A_USER.values():
             connection.execute(sql.SQL(statement))
         found = strangers(connection, ("firstclick", "firstclick_maintenance"))
-    # Nothing would take the function along, which only its body binds
+    # A restore wouldn't drop this function: PostgreSQL knows no dependency of its body
     expected = {f"the {name}" for name in MADE_BY_A_USER} - {
         "the function public.note()"
     }
@@ -316,7 +322,7 @@ def test_an_end_at_the_last_moment_takes_all_back(
         empty.unchanged(),
         psycopg.connect(empty.url) as connection,
     ):
-        # For which whoever writes to the pipeline waits
+        # Every writer to the pipeline, and the restore, waits for this lock
         connection.execute("select firstclick_maintenance.lock_writers()")
         with subprocess.Popen(
             [*COMMAND, "restore", str(file)],
@@ -375,7 +381,7 @@ def test_a_database_of_another_name_is_kept_up_to_date(
         "select distinct split_part(relation, '\".\"', 1)"
         " from firstclick_maintenance.models"
     ) == [(f'"{name}',)]
-    # What follows from a change is computed by functions that name relations
+    # Triggers follow a change by functions that contain the names of relations
     shop.query("update firstclick.products set product_name = product_name || '!'")
     named = shop.query("select bool_and(product_name ~ '!$') from firstclick.checkouts")
     assert named == [(True,)]
@@ -429,7 +435,7 @@ def test_a_file_that_may_not_be_read_is_one_clear_error(inside: bool) -> None:
     if inside:
         directory.chmod(0)
     user = os.geteuid()
-    # Root may read everything
+    # As another user, because root may read everything
     os.seteuid(user or 65534)
     try:
         with pytest.raises(HomeError, match="can't be read: Permission denied"):
@@ -463,7 +469,7 @@ def test_a_backup_replaces_a_file_only_when_it_is_complete(
     done = subprocess.run(
         [*COMMAND, "backup", str(earlier)],
         env={**os.environ, "FIRSTCLICK_HOME": str(shop.settings.home)},
-        # No file may be larger: what a full disk is to one that is written
+        # A limit on file size (bytes) makes writing fail, as a full disk does
         preexec_fn=lambda: __import__("resource").setrlimit(1, (20_000, 20_000)),
         capture_output=True,
         text=True,

@@ -1,7 +1,8 @@
-"""A deployment on an engine that holds nothing yet, or what an earlier one has left.
+"""Deployments on an empty engine, and on one where an earlier deployment failed.
 
-No streaming engine is here. What they share, the steps of dbt, runs on the embedded
-database; for them dbt itself says what each step would take.
+These tests have no streaming engine. They run the steps of dbt, which all engines
+share, on the embedded database. For the others, dbt lists the nodes that each step
+selects.
 """
 
 import json
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def chosen(target: str, directory: Path, *arguments: str) -> dict[str, set[str]]:
-    """The nodes that dbt takes by these arguments, and what each depends on."""
+    """Return the nodes that dbt selects by these arguments, with their parents."""
     done = run_dbt(
         *("--quiet", "ls", *arguments, "--target", target, "--output", "json"),
         *("--output-keys", "unique_id", "depends_on"),
@@ -71,7 +72,7 @@ def test_each_step_of_a_first_deployment_depends_on_the_ones_before_alone(
 def forked(
     command: list[str], *, cwd: Path, env: dict[str, str], **_: object
 ) -> "subprocess.CompletedProcess[str]":
-    """What `subprocess.run` does with a command of dbt."""
+    """Run a command of dbt as `subprocess.run` does, but in a fork of this process."""
     *start, module = command[:3]
     assert (start, module) == ([sys.executable, "-m"], "dbt.cli.main")
     return run_dbt(*command[3:], directory=cwd, environment=env)
@@ -80,7 +81,7 @@ def forked(
 def test_first_failed_repeated_and_second_deployments(
     servers: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Else other runs of dbt take away what one of these has parsed for the next
+    # Other runs of dbt would overwrite the parsed project that these runs share
     for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
         monkeypatch.setenv(name, str(tmp_path))
     settings = Settings.load().model_copy(update={"schema_name": "rollout"})
@@ -98,7 +99,7 @@ def test_first_failed_repeated_and_second_deployments(
             }
 
     models.build_sources()
-    # Forked from here on, which takes less time than a start
+    # Fork dbt from here on, which is faster than starting it
     monkeypatch.setattr(subprocess, "run", forked)
     assert {"users", "products", "raw_clicks", "raw_purchases"} <= relations()
     assert "checkouts" not in relations()

@@ -1,6 +1,6 @@
-"""A stack with TLS lets in whom it should, and keeps its passwords to itself.
+"""A stack with TLS admits the right clients, and keeps its passwords to itself.
 
-Nothing generated is anywhere but in its file, whatever goes well or wrong.
+Whether commands succeed or fail, each generated password is only in its own file.
 """
 
 import json
@@ -48,25 +48,25 @@ KEEPERS = (
     *("*.password", "state.json", "kafka/server.properties"),
     *("tls/server.key", "kafka/keystore.pem", "postgres/server.key"),
 )
-"""The files of a home that hold passwords or the servers' key, all of mode 0600."""
+"""The files of a home that hold passwords or the servers' key, all with mode 0600."""
 
 LOOKS = 5
-"""At a process's command line, a tenth of a second apart."""
+"""How often to read a process's command line, a tenth of a second apart."""
 
 DATA = ("kafka/data", "postgres/data/base", "postgres/data/pg_wal")
 
 
 @dataclass
 class Site:
-    """A stack that was started from the command line, and all that it said."""
+    """A stack that was started from the command line, and all its output."""
 
     home: Path
     programs: Path
-    """PostgreSQL's."""
+    """The directory of PostgreSQL's programs, with TLS."""
     dbt: Path
-    """Where dbt writes when it is run by hand."""
+    """The directory to which dbt writes when you run it by hand."""
     said: dict[str, str] = field(default_factory=dict)
-    """What was printed, by command, and the command lines of all processes."""
+    """The output by command, and under ``ps`` the command lines of all processes."""
     _numbers: Iterator[int] = field(default_factory=count)
 
     def firstclick(
@@ -110,7 +110,7 @@ class Site:
         }
 
     def files(self) -> Iterator[Path]:
-        """Those of the home that are written for people and for ourselves."""
+        """Yield the home's files, except for the servers' data."""
         for directory, _, names in os.walk(self.home):
             within = Path(directory).relative_to(self.home)
             if not any(within.is_relative_to(data) for data in DATA):
@@ -119,7 +119,7 @@ class Site:
 
 @contextmanager
 def watched(site: Site) -> Iterator[None]:
-    """Notes the command line of each process that is seen meanwhile."""
+    """Record the command line of every process while the block runs."""
     seen: set[str] = set()
     looks = Counter[int]()
     over = threading.Event()
@@ -127,7 +127,7 @@ def watched(site: Site) -> Iterator[None]:
     def watch() -> None:
         while not over.wait(0.1):
             for pid in psutil.pids():
-                # Those of before, and then those of the program that it becomes
+                # A new process first shows its parent's command line, then its own
                 if looks[pid] < LOOKS:
                     looks[pid] += 1
                     with suppress(psutil.Error):
@@ -145,7 +145,7 @@ def watched(site: Site) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def programs() -> Iterator[Path]:
-    # Not pytest's, where PostgreSQL's user could not get
+    # Not in pytest's directory, which PostgreSQL's user can't access
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         yield tls_programs.install(Path(directory))
@@ -157,7 +157,7 @@ def site(
     make_home: Callable[[], Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """One at which everything was done, some of it wrong."""
+    """Run a stack and every command on it, some of them with wrong arguments."""
     scratch = tmp_path_factory.mktemp("scratch")
     site = Site(make_home(), programs, scratch / "dbt")
     with watched(site):
@@ -181,7 +181,7 @@ def site(
             site.firstclick("verify"),
             site.firstclick("up", "--detach"),
         ]
-        # All at once: some of them try for seconds
+        # In parallel, because some of them retry for seconds
         fail = [
             partial(site.run, [*dbt, "show", "--inline", "select nothing"], database),
             partial(site.run, [*dbt, "debug"], database | {"PGPORT": "1"}),
@@ -237,7 +237,7 @@ def test_passwords_are_in_nothing_that_is_printed_and_on_no_command_line(
 ) -> None:
     assert "firstclick.workers.connector" in site.said["ps"]
     passwords = site.secrets()
-    # Whoever starts it is told where the live page lets them in
+    # `up` prints the address of the live page with its password
     told = passwords.pop("live")
     found = {
         f"{name}'s in what {what} printed: {text}"
@@ -252,7 +252,7 @@ def test_passwords_are_in_nothing_that_is_printed_and_on_no_command_line(
 
 
 def test_what_a_home_holds_is_closed_to_others(site: Site) -> None:
-    # Those that PostgreSQL's own user has to read
+    # PostgreSQL's user must be able to read these
     shared = ("postgres", "postgresql.conf", "pg_hba.conf")
     open_ = {
         str(file.relative_to(site.home))
@@ -268,7 +268,7 @@ def test_what_a_home_holds_is_closed_to_others(site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def other_authority(make_home: Callable[[], Path]) -> str:
-    """One that vouches for other servers."""
+    """Return a certificate authority that signed other servers' certificates."""
     return str(generated(Home.open(make_home())).authority)
 
 
@@ -318,7 +318,7 @@ def test_kafka_refuses_a_client_that_lacks_something(
             admin.client.list_topics(timeout=5)
         return admin.reason(raised.value)
 
-    # At once: each tries again for all of its time
+    # In parallel, because each retries until its timeout
     with ThreadPoolExecutor(len(LACKING)) as pool:
         refusals = pool.map(refusal, [security for security, _ in LACKING])
         for (security, why), told in zip(LACKING, refusals, strict=True):

@@ -1,4 +1,4 @@
-"""Many sessions, and those that last, keep nobody else from working."""
+"""Many sessions, or long ones, don't stop anybody else from working."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def pipeline(stack: Pipeline) -> Iterator[Harness]:
 
 
 def psql(stack: Pipeline, script: str) -> "subprocess.CompletedProcess[str]":
-    """What ``firstclick psql`` says to a script."""
+    """Run a script with ``firstclick psql``."""
     return subprocess.run(
         [
             sys.executable,

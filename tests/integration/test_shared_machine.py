@@ -1,7 +1,7 @@
-"""Started by root, nothing in a directory of PostgreSQL's user is trusted by root.
+"""Started by root, the stack doesn't trust the directory of PostgreSQL's user.
 
-A process of that user may put anything there at any moment; what root does, it does
-whatever is there.
+A process of that user may put anything there at any moment, for example a link to a
+file that only root may read. Root must not be tricked by it.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ pytestmark = [
 SECRET = "for root alone, whatever others may do"
 
 NAMES = ("server.pem", "server.key", "pg_hba.conf", "postgresql.conf", "initialising")
-"""Of files that are written in PostgreSQL's directory, or were once."""
+"""Names of files that root writes, or once wrote, in PostgreSQL's directory."""
 
 AS_NOBODY = """
 import ctypes, os, sys, time
@@ -66,7 +66,10 @@ while True:
 
 @contextmanager
 def as_nobody(script: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
-    """Run Python as nobody, who can get to no module; it has begun when it says so."""
+    """Run a Python script as nobody, and wait until it prints "begun".
+
+    The user nobody can't read our modules, so the script can't import them.
+    """
     nobody = pwd.getpwnam("nobody")
     process = subprocess.Popen(
         [
@@ -88,7 +91,7 @@ def as_nobody(script: str, *arguments: object) -> Iterator["subprocess.Popen[str
 
 @dataclass
 class Site:
-    """A home, and a file that root alone may read."""
+    """A home, and a file that only root may read."""
 
     home: Home
     secret: Path
@@ -116,13 +119,13 @@ class Site:
                         if not os.path.samestat(os.fstat(opened.fileno()), status):
                             assert SECRET.encode() not in opened.read(), file
             except OSError as error:
-                # Since it was listed it has gone, or become a link
+                # Since it was listed, the file has disappeared or become a link
                 if error.errno not in (errno.ENOENT, errno.ELOOP):
                     raise
 
 
 def _itself(path: str, flags: int) -> int:
-    """Open a file, and not what a link leads to."""
+    """Open a file without following a link."""
     return os.open(path, flags | os.O_NOFOLLOW)
 
 
@@ -223,7 +226,7 @@ def test_what_an_earlier_server_left_is_ended(site: Site) -> None:
     work = f"os.chdir({str(site.directory / 'data')!r}); print('begun', flush=True);"
     with (
         as_nobody(name + work + "time.sleep(300)") as orphan,
-        # Another program of that user's
+        # Another program of the same user, which must survive
         as_nobody(work + "time.sleep(300)") as other,
     ):
         site.prepare()

@@ -1,4 +1,4 @@
-"""All of the stack, on servers that were given."""
+"""The whole stack on servers that you provide."""
 
 import contextlib
 import time
@@ -70,7 +70,7 @@ def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
                 " where topic = 'clicks' and kafka_partition = 0"
             )
             if position > offset:
-                # It had been read before it was damaged
+                # The connector read the message before it was damaged: try again
                 offset = _send_damaged(pipeline, servers)
             return any(
                 problem.startswith(
@@ -91,7 +91,7 @@ def test_a_batch_that_can_not_be_read_is_a_problem_until_it_is_passed_by(
 
 
 def _send_damaged(pipeline: Harness, servers: Pipeline) -> int:
-    """Send a click to the first partition, and damage it in Kafka's log; its offset."""
+    """Send a click to partition 0 and damage it in Kafka's log; return its offset."""
     stack = pipeline.stack
     name = f"{stack.topic_prefix}clicks"
     offset = pipeline.ends("clicks")[0]
@@ -102,7 +102,7 @@ def _send_damaged(pipeline: Harness, servers: Pipeline) -> int:
     connector = psutil.Process(state.children["connector"].process.pid)
     connector.suspend()
     try:
-        # Kafka has answered what it was asked last
+        # Until Kafka has answered the connector's last fetch
         time.sleep(1)
         pipeline.producer.produce(name, message, b"damaged", 0)
         assert pipeline.producer.flush(10) == 0
@@ -132,7 +132,7 @@ def test_an_engine_that_does_not_answer_is_a_problem(
 
 def test_models_are_deployed_again_only_when_something_changed(stack: Pipeline) -> None:
     deployer = Deployer(Home(stack.home), stack.database_url, stack.schema_name, "")
-    # Another test may have made relations anew
+    # Another test may have replaced relations
     deployer.deploy()
     assert deployer.deploy().startswith("Models up to date")
     with psycopg.connect(stack.database_url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL under the supervisor."""
+"""Kafka and PostgreSQL as the supervisor runs them."""
 
 import json
 import os
@@ -119,7 +119,7 @@ def test_postgres_listens_on_loopback_alone_and_wants_the_password(
 
 @pytest.fixture(scope="module")
 def home(make_home: Callable[[], Path]) -> Iterator[Path]:
-    """A second home beside that of the session, its making once interrupted."""
+    """Make a second home, whose creation was interrupted once."""
     path = make_home()
     Home.open(path)
     for remains in ("postgres/initialisingx/data", "kafka/formattingx/data"):

@@ -1,4 +1,4 @@
-"""Healthy means that a message sent now will be in the answer soon."""
+"""Healthy means that a message you send now soon appears in the results."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,7 +51,7 @@ def suspended(process: psutil.Process) -> Iterator[None]:
 
 @pytest.fixture
 def pipeline(stack: Pipeline) -> Iterator[Harness]:
-    """A pipeline that is healthy before the test and after it."""
+    """Check that the pipeline is healthy before and after the test."""
     pipeline = Harness(stack)
     eventually(lambda: _status(stack).healthy, "it is healthy")
     yield pipeline

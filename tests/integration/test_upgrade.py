@@ -1,4 +1,4 @@
-"""A home of an older version opens in this one, with all that was in it."""
+"""This version opens a home of an older version, with all its events."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ GONE = """
 select unit_price, count(*) as checkouts
 from {{ ref('checkouts') }} group by unit_price
 """
-"""A model that this version has no more, of a column that it has no more either."""
+"""A model that this version lacks, on a column that it lacks, too."""
 
 EDITS = [
     ("models/sources/kafka_offsets.sql", "newest_kafka_time timestamptz,", ""),
@@ -70,7 +70,7 @@ EDITS = [
         "primary key (kafka_partition, kafka_offset)",
     ),
 ]
-"""Of which file, what this version says and what the older one said."""
+"""Edits that make the older version: file, this version's text, the older text."""
 
 PROGRESS = """{% macro kafka_progress() %}
 select topic, null::timestamptz as newest_kafka_time, 0::bigint as lag_messages,
@@ -83,7 +83,7 @@ group by topic
 
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
-    """The project as it may have been: without columns, with others, a model more."""
+    """Make a plausible older project, with other columns and one more model."""
     for part in ("models", "macros", "seeds"):
         shutil.copytree(PROJECT / part, tmp_path / part)
     for part in ("dbt_project.yml", "profiles.yml"):
@@ -99,7 +99,7 @@ def older(tmp_path: Path) -> Path:
 
 
 def fill(stack: Pipeline) -> int:
-    """Put an hour of the shop into the tables of messages; returns how many."""
+    """Insert an hour of the shop into the raw tables; return how many messages."""
     found = {}
     for number, message in enumerate(islice(messages(time.time() - 3600, 1, 9), 3000)):
         found[message.topic, message.key] = (number, message.payload)
@@ -136,12 +136,12 @@ select
     (select count(*) from checkouts) = (select count(*) from checkouts_topic)
         and (select count(*) from pipeline_health) = 2
 """
-"""Of which version each of several relations is: true for this one."""
+"""A query that tells for several relations whether they are of this version."""
 
 
 @contextmanager
 def reading(stack: Pipeline) -> Iterator[set[tuple[object, ...]]]:
-    """Ask for versions over and over; yields the answers."""
+    """Run ``VERSION`` over and over while the block runs; yield the set of answers."""
     seen: set[tuple[object, ...]] = set()
     done = threading.Event()
 
@@ -166,7 +166,7 @@ def older_database(stack: Pipeline) -> psycopg.Connection[Any]:
 
 
 def made(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    """All relations with their columns, indexes and triggers, and the catalogue."""
+    """Return all columns and triggers, and the catalogue of models."""
     return connection.execute(
         """
         select pg_class.oid, relname, attname::text, atttypid::text from pg_class
@@ -187,7 +187,7 @@ def made(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
 
 
 def differences(connection: psycopg.Connection[Any]) -> dict[str, int]:
-    """Of each table of the catalogue, how many rows differ from its SQL."""
+    """Return how many rows differ from the model's SQL, for tables that differ."""
     models = connection.execute(
         "select relation, sql from older_maintenance.models where kind <> 'view'"
     ).fetchall()
@@ -237,7 +237,7 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
     kept = fill(servers)
 
     with older_database(servers) as connection:
-        # Of somebody's own: it can't be made anew, which is found last of all
+        # A user's view that can't be created again, which fails at the very end
         connection.execute("create view mine as select unit_price from checkouts")
         before = made(connection)
         with (
@@ -298,7 +298,7 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
         for topic in ("clicks", "purchases")
         for is_of_keys in (False, True)
     ]
-    # With all its triggers, which would else stop the stream
+    # Dropped with its triggers, which would otherwise fail for every message
     assert pipeline.query("select to_regclass('unit_prices')") == [(None,)]
     assert pipeline.query("select count(*) > 0 from checkouts where brand is null") == [
         (False,)

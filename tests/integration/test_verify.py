@@ -1,4 +1,4 @@
-"""`firstclick verify`: a live pipeline holds what its messages say, or it is told."""
+"""`firstclick verify` reports where a live pipeline differs from its messages."""
 
 import json
 import os
@@ -32,7 +32,7 @@ A_ROW = {
     "minute_messages": "update {t} set messages = messages + 1"
     " where ctid = (select ctid from {t} where reason is null limit 1)",
 }
-"""A statement for each relation that makes one row wrong."""
+"""A statement for each relation that makes one of its rows wrong."""
 
 ALL_ROWS = {
     "base_clicks": "update {t} set click_at = 'Nowhere' where reason is null",
@@ -44,7 +44,7 @@ ALL_ROWS = {
 
 @pytest.fixture(scope="module")
 def pipeline(stack: Pipeline) -> Iterator[Harness]:
-    """The session's stack, after an hour of a small shop."""
+    """Return the session's stack, with an hour of a small shop."""
     generate(
         stack.bootstrap_servers, rate=3, duration=0, anomaly_rate=0.1, backfill_hours=1
     )
@@ -82,9 +82,9 @@ def differing(findings: list[Finding] | None) -> dict[str, int]:
 def unnoticed(
     connection: psycopg.Connection, table: sql.Identifier, statement: sql.Composed
 ) -> int:
-    """Run a statement past the table's triggers, and leave them as they were.
+    """Run a statement with the table's triggers disabled.
 
-    Returns how many rows it changed.
+    Restores the triggers' state. Returns how many rows the statement changed.
     """
     enabling = connection.execute(
         "select format('alter table %%s enable %%s trigger %%I', tgrelid::regclass,"
@@ -102,7 +102,7 @@ def unnoticed(
 
 @contextmanager
 def tampered(stack: Pipeline, statements: dict[str, str]) -> Iterator[None]:
-    """What statements do to relations for a while, behind the back of triggers."""
+    """Run statements without triggers, and undo their changes after the block."""
     with (
         psycopg.connect(stack.database_url, autocommit=True) as connection,
         ExitStack() as exits,
@@ -160,7 +160,7 @@ def test_a_row_that_was_tampered_with_is_found_in_its_relation(
     assert not found.equal
     of_relation = differing(found.recomputed)
     assert {name: of_relation.get(name) for name in A_ROW} == dict.fromkeys(A_ROW, 1)
-    # Those that read none of them
+    # These read none of the changed relations
     assert {"base_purchases", "minute_revenue"}.isdisjoint(of_relation)
     assert verified(pipeline.stack, sample=0).equal
 
@@ -168,7 +168,7 @@ def test_a_row_that_was_tampered_with_is_found_in_its_relation(
 def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Harness) -> None:
     pipeline.settle()
     with tampered(pipeline.stack, ALL_ROWS):
-        # So many that a rejected one is among them
+        # A sample large enough to include a rejected event
         found = verified(pipeline.stack, sample=1_000)
     of_relation = differing(found.sampled)
     wrong = {"stg_clicks", "rejected_events", "checkouts", "minute_genders"}
@@ -177,7 +177,7 @@ def test_a_sample_shows_what_is_not_by_the_rules(pipeline: Harness) -> None:
 
 
 def test_a_wrong_rule_is_found_by_the_sample(pipeline: Harness) -> None:
-    """Though the relation equals its SQL."""
+    """The sample finds it although the relation equals its SQL."""
     pipeline.settle()
     models = sql.Identifier(f"{pipeline.stack.schema_name}_maintenance", "models")
     name = f'%."{pipeline.stack.schema_name}"."minute_genders"'
@@ -245,7 +245,7 @@ def test_without_models_it_says_what_to_do(servers: Pipeline, tmp_path: Path) ->
 
 
 def test_what_the_rules_do_not_settle_differs_from_nothing(pipeline: Harness) -> None:
-    """Nesting that PostgreSQL holds and Python doesn't; an id that is no text."""
+    """Two cases: nesting too deep for Python only, and ids that aren't text."""
     ((event,),) = pipeline.query(
         "select payload from raw_clicks inner join stg_clicks"
         " on event_key = convert_to(click_id, 'UTF8') limit 1"
@@ -261,7 +261,7 @@ def test_what_the_rules_do_not_settle_differs_from_nothing(pipeline: Harness) ->
 
 
 def test_a_message_is_the_same_however_many_processes_read(pipeline: Harness) -> None:
-    """PostgreSQL lets a function catch no error in a parallel query that writes."""
+    """In a parallel query that writes, PostgreSQL functions can't catch errors."""
     reading = sql.SQL(
         "create temporary table {copy} as select"
         " {maintenance}.document(payload) as document,"

@@ -1,4 +1,4 @@
-"""What `pip install firstclick` brings works by itself, without the repository."""
+"""`pip install firstclick` works without the repository."""
 
 import csv
 import os
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that has the wheel and what it depends on."""
+    """Install the wheel and its dependencies; return the environment's Python."""
     directory = tmp_path_factory.mktemp("installed")
     found = directory / "venv" / "bin" / "python"
     _run("-m", "uv", "venv", "--quiet", "--python", sys.executable, found.parents[1])
@@ -47,9 +47,10 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def directory(python: Path) -> Iterator[Path]:
-    """An empty directory to work in, whose home is stopped in the end.
+    """Make an empty directory to work in, and stop its home at the end.
 
-    PostgreSQL, which root runs as another user, may not enter pytest's own.
+    It isn't in pytest's directory, because PostgreSQL's user can't access that one when
+    root runs the tests.
     """
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o711)
@@ -62,7 +63,7 @@ def test_an_install_adds_no_import_name_but_ours(python: Path) -> None:
     with record.open(newline="") as file:
         names = {Path(row[0]).parts[0] for row in csv.reader(file)}
     importable = {name for name in names if "-" not in name} - {"..", "__pycache__"}
-    # dbt finds its plugins by their prefix
+    # dbt finds plugins by the prefix dbt_
     assert importable == {"firstclick", "firstclick_generator", "dbt_firstclick.py"}
 
 
@@ -82,7 +83,7 @@ def test_a_project_that_init_wrote_is_deployed_as_you_edit_it(
     variables = {"FIRSTCLICK_PROJECT": str(shop)}
     up = _firstclick(python, directory, "up", "--detach", **variables)
     assert up.returncode == 0, up.stderr
-    # What asks a running pipeline need not be told where its project is
+    # Commands on a running pipeline don't need FIRSTCLICK_PROJECT
     query = "select count(*) >= 0 from revenue_by_location"
     psql = _firstclick(python, directory, "psql", "-Atc", query)
     assert psql.stdout == "t\n", psql.stderr

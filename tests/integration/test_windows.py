@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 SPRING = datetime(2026, 3, 9, 0, tzinfo=UTC)
-"""On the day before, Los Angeles lost an hour; on another it gains one."""
+"""The day after Los Angeles lost an hour; ``AUTUMN`` is the day after it gained one."""
 AUTUMN = datetime(2025, 11, 3, 0, tzinfo=UTC)
 
 
@@ -42,7 +42,7 @@ def build(servers: Pipeline, variables: str, *arguments: str) -> Any:
 
 @pytest.fixture(scope="module")
 def abroad(servers: Pipeline) -> Iterator[psycopg.Connection[Any]]:
-    """A window of 30 days and a retention of 90, in a session of Los Angeles."""
+    """Deploy with a window of 30 days and a retention of 90; connect in Los Angeles."""
     variables = "{attribution_window: 30 days, retention: 90 days}"
     built = build(
         servers,
@@ -104,7 +104,7 @@ def test_a_window_of_days_is_as_long_in_any_time_zone(
             "oldest": 30 * DAY,
         }.items():
             click(abroad, key, when - ago)
-        # And where the clicks are first
+        # The same for a purchase that arrives after the clicks
         purchase(abroad, "q", when)
         assert abroad.execute(
             "select purchase_id, click_id from checkouts order by 1"

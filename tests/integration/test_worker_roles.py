@@ -1,4 +1,4 @@
-"""What the roles of the workers may do, and everything that they may not."""
+"""The workers' roles may do their work, and nothing else."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ PRIVILEGES = {
         "expired_events": {"select"},
     },
 }
-"""On whole relations; on columns there are a few more."""
+"""Privileges on whole relations; the roles have a few more on columns."""
 
 FORBIDDEN = [
     "select payload from firstclick.raw_clicks",
@@ -109,7 +109,7 @@ def connect(stack: Pipeline) -> Iterator[Connect]:
             sessions[worker] = psycopg.connect(url, autocommit=True)
         return sessions[worker]
 
-    # One that nobody may end
+    # A session of the owner, which the workers must not be able to end
     with psycopg.connect(stack.database_url):
         yield session
     for connection in sessions.values():
@@ -125,14 +125,14 @@ def test_each_worker_works_by_its_own_role(stack: Pipeline) -> None:
                     "select usename, application_name from pg_stat_activity"
                     " where application_name in ('firstclick connector',"
                     " 'firstclick publisher') and datname = current_database()"
-                    # Pipelines of other schemas share the server
+                    # Leaves out pipelines of other schemas, which share the server
                     " and strpos(usename, '_') = 0"
                 ).fetchall()
             )
 
         workers = ("connector", "publisher")
         expected = {(worker, f"firstclick {worker}") for worker in workers}
-        # One of the checks that they run may be among them for a moment
+        # Wait, because a short-lived check may be connected for a moment, too
         eventually(lambda: working() == expected, "both at work")
 
 
@@ -220,7 +220,7 @@ def test_what_works_as_the_owner_finds_names_in_the_catalogue_alone(
 def test_a_name_in_the_writers_own_path_is_not_taken_for_the_catalogues(
     stack: Pipeline,
 ) -> None:
-    """A connector that found a schema to write to gains nothing by it."""
+    """A compromised connector gains nothing if it can write to some schema."""
     trap = sql.Identifier(f"trap_{uuid.uuid4().hex[:8]}")
     with psycopg.connect(stack.database_url) as owner:
         owner.execute(sql.SQL("create schema {}").format(trap))
