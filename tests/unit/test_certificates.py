@@ -1,4 +1,4 @@
-"""The own servers' certificate: generated and renewed, or given and looked at."""
+"""The bundled servers' certificate: generated and renewed, or yours and checked."""
 
 import datetime
 from pathlib import Path

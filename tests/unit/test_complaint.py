@@ -1,4 +1,4 @@
-"""What `up` says of a deployment that failed, of all that dbt printed."""
+"""The error message that `up` extracts from dbt's output when a deployment fails."""
 
 from firstclick.deploy.embedded import complaint
 

@@ -1,4 +1,4 @@
-"""What is left of messages that are collapsed to one of each key."""
+"""A batch keeps the latest message of each key."""
 
 import pytest
 from confluent_kafka import KafkaError, Message

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the workflow, as far as they can be read without Docker."""
+"""docker-compose.yml and the workflow, checked without Docker."""
 
 import re
 from pathlib import Path

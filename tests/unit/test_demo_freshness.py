@@ -1,4 +1,4 @@
-"""The figures of freshness."""
+"""The demo's percentiles of freshness."""
 
 from firstclick.demo.freshness import WINDOW, Freshness
 

@@ -1,4 +1,4 @@
-"""The picture for the README."""
+"""The picture of the demo for the README."""
 
 import re
 from xml.etree import ElementTree

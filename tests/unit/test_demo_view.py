@@ -1,4 +1,4 @@
-"""The view, at all sizes and for all figures."""
+"""The demo's view fits terminals of all sizes, with figures of all sizes."""
 
 import io
 from dataclasses import replace

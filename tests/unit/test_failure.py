@@ -1,4 +1,4 @@
-"""What a worker fails at is known to others, until it works."""
+"""Other processes can read what a worker fails at, until it succeeds."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""The messages that the generator makes of events, and the anomalies among them."""
+"""The generator's messages, and the anomalies among them."""
 
 import json
 import re
@@ -88,7 +88,7 @@ def with_anomalies() -> list[Delivery]:
 
 
 def reason(message: Delivery) -> str | None:
-    """Tell why the specification rejects a message that is appended in time."""
+    """Return why the specification rejects a message, if Kafka stamps it in time."""
     try:
         text = message.payload.decode()
         fields = json.loads(text, parse_float=Decimal)

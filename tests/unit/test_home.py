@@ -1,4 +1,4 @@
-"""A home is refused unless it is ours, and what is in it survives."""
+"""A directory that isn't ours is refused as a home, and its files survive."""
 
 import json
 import os
@@ -223,7 +223,7 @@ def test_a_process_is_found_after_the_clock_was_set(
     monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
     ours = ProcessId.of(os.getpid())
-    # When the machine was started is where the clock is, less the time since then
+    # The boot time is computed from the clock, so setting the clock moves it
     boot = psutil.boot_time() + seconds
     monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot)
     assert ours.find() is not None

@@ -1,7 +1,8 @@
-"""What Materialize casts to JSON is JSON: its patterns against the oracle.
+"""On Materialize, patterns accept only payloads that are JSON to the oracle as well.
 
-Python's `re` stands for the engine's patterns, which know the same syntax, except that
-`$` is the end of the text there, also before a line's end.
+The tests run the patterns with Python's `re`, which has the same syntax as
+Materialize's regular expressions, with one difference: in Materialize, `$` matches only
+at the end of the text, not before a final newline.
 """
 
 import json
@@ -20,7 +21,7 @@ from firstclick.core.project import PROJECT
 
 MACROS = PROJECT / "macros" / "kafka"
 
-# Any exponent beyond it is a liberty of the engine's
+# The specification lets an engine accept or reject larger exponents
 MOST_EXPONENT = 20
 
 PIECES = [
@@ -36,7 +37,7 @@ DOCUMENT = (
 
 
 class Patterns:
-    """The macros' patterns, and what the models do with them."""
+    """The macros' patterns, used as the models use them."""
 
     def __init__(self) -> None:
         returned: list[dict[str, str]] = []

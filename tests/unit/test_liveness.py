@@ -1,4 +1,4 @@
-"""What processes leave behind tells whether they do their work."""
+"""The files that processes write tell whether they work."""
 
 import os
 import time

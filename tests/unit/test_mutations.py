@@ -1,4 +1,4 @@
-"""The wrong edits that the tests must catch can all be made."""
+"""Every mutation still applies to the code."""
 
 import pytest
 

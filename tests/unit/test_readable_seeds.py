@@ -1,4 +1,4 @@
-"""A seed that is not UTF-8 is an error that names line and key."""
+"""A seed that isn't UTF-8 is an error that names the line and the key."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The reference explains messages, and each field of the status and setting.
+"""The reference explains the messages, and each field of the status and each setting.
 
 ``scripts/docs --check`` compares its tables with the code.
 """
@@ -35,13 +35,13 @@ def test_a_message_has_a_cause_and_a_remedy() -> None:
     assert len(found) > 50
     for message in found:
         assert message.cause.endswith(".") and message.remedy.endswith(".")
-        # A string with words of its own
+        # The text has at least two words, rather than only placeholders
         assert re.search(r"\w \w", message.text), message
         assert message.text in page("messages")
 
 
 def test_no_cause_is_left_out() -> None:
-    """Each comment is in the form in which it is found."""
+    """The reference finds each ``# Cause:`` comment, so all have the right form."""
     sources = [path for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
     causes = sum(path.read_text().count("# Cause: ") for path in sources)
     assert causes == len(messages())

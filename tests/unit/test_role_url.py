@@ -1,4 +1,4 @@
-"""The address of a role beside that of the owner."""
+"""The database URL of a role, derived from the owner's URL."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_it_is_grafana_in_the_usual_schema_and_another_role_in_another() -> None
             "postgres://[::1]:5432/shop?user=me&password=secret",
             "postgres://grafana:a%2Fb%40c@[::1]:5432/shop",
         ),
-        # libpq takes the user's name for the database's where none is given
+        # Without a database name, libpq uses the user's name
         ("postgresql://me@host", "postgresql://grafana:a%2Fb%40c@host/me"),
         (
             "postgresql://me:secret@one:1,two:2/my%20shop",

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and a wrong one is told in one line."""
+"""Settings come from the environment; a wrong one is an error in one line."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Links of the documentation: in the site, and on the pages that are not in it."""
+"""The documentation's links, in the site and on pages outside it."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ from docs._generate.messages import ROOT
 
 
 class Page:
-    """A page, as far as the hooks look at it."""
+    """A page with the attributes that the hooks read."""
 
     def __init__(self, uri: str) -> None:
         self.file = self
@@ -70,7 +70,7 @@ def test_a_page_that_loads_from_another_host_fails_the_build(
 
 
 def anchors(markdown: str) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
+    """Return the anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
 

@@ -1,4 +1,4 @@
-"""What the soak takes for level, and for growth."""
+"""The soak benchmark tells level values from growing ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the streaming engines' commands need is said before anything is done."""
+"""Commands for streaming engines report missing settings before they do anything."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The models' SQL for the streaming engines, as far as it is known without them."""
+"""The models' SQL for the streaming engines, checked without an engine."""
 
 import json
 import os
@@ -19,21 +19,21 @@ POSTGRESQL_ONLY = {
         *(r"\bconvert_to\b", r"\btrim_scale\b", r"\boffset 0\b", r"_maintenance\b"),
         *(r"\bpg_stat", r"\bcurrent_setting\b", r"\bnum_nulls\b", r"\bjson_table\b"),
     ],
-    # It has mz_now(), which now() is not in what is kept up to date
+    # Materialize also lacks now() in maintained queries; another test checks that
     "materialize": [r"\bdate_bin\b", r"\bconvert_from\(payload, 'utf8'\)::jsonb"],
     "risingwave": [
         *(r"::numeric\(", r"\bmz_now\b", r'"T"', r"!~\*|~\*"),
-        # To its parser these always begin a function's arguments
+        # RisingWave's parser takes these names for functions and expects arguments
         r"\b(position|overlay|trim|substring|extract)\b(?! *\()",
         r"\bexcept all\b",
     ],
 }
 
-# Bodies of statements whose beginning the materialization writes
+# The materialization writes the beginning of these statements
 PARTS_OF_STATEMENTS = ("raw_clicks", "raw_purchases")
 
 RECURSION = re.compile(r"with mutually recursive \([^)]*\)\s+(\w+) \([^)]*\)")
-"""Materialize's, which PostgreSQL writes without a limit and without types."""
+"""Materialize's syntax of a recursion; PostgreSQL has neither its options nor types."""
 
 PASSWORD = "of-kafka"
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
@@ -43,8 +43,10 @@ AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 def project(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
-    """A target, and where dbt left what it compiled for it. Nothing listens where the
-    engine should be."""
+    """Compile the project for a target; return the target and dbt's output directory.
+
+    The engine isn't there: nothing listens on its port.
+    """
     directory = tmp_path_factory.mktemp(request.param)
     done = run_dbt(
         *("--quiet", "--no-populate-cache", "compile", "--no-introspect"),
@@ -70,7 +72,7 @@ def project(
 
 @pytest.fixture(scope="module")
 def compiled(project: tuple[str, Path]) -> tuple[str, dict[str, str]]:
-    """A target, and each model's SQL."""
+    """Return the target and each model's compiled SQL, by name."""
     target, directory = project
     models = directory / "compiled" / "firstclick" / "models"
     return target, {
@@ -127,7 +129,7 @@ def test_each_query_is_sql(compiled: tuple[str, dict[str, str]]) -> None:
     _, models = compiled
     for name, text in models.items():
         if name not in PARTS_OF_STATEMENTS:
-            # Both engines' SQL is PostgreSQL's, in all that the models use of it
+            # The models use only syntax that the engines share with PostgreSQL
             pglast.parse_sql(RECURSION.sub(r"with recursive \1", text))
 
 

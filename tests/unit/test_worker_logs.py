@@ -1,4 +1,4 @@
-"""Logs are records, are bounded, and can be read."""
+"""Logs are records, stay within a size, and are readable."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from firstclick.operate.log_viewer import LogViewer, choose
 
 
 def run(program: str) -> list[dict[str, object]]:
-    """What a program has logged."""
+    """Run a program and return the records that it logs."""
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
@@ -207,7 +207,7 @@ def test_what_repeats_is_told_while_it_goes_on_and_no_more_when_it_ended(
         before = len(said)
         for _ in range(100):
             log.error("no pan")
-        # Told by a timer, with nothing logged
+        # A timer logs the repetitions, without another call
         eventually(lambda: len(said) > before and "like it" in said[-1])  # noqa: B023
     assert said.count("no pan") >= BURST
     silence = time.monotonic() + 0.2

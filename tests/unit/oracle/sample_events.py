@@ -1,4 +1,4 @@
-"""An event of each topic with nothing wrong, for tests to vary."""
+"""A correct event of each topic, which tests vary."""
 
 CLICK = {
     "click_id": "c",

@@ -1,4 +1,4 @@
-"""The oracle rejects what the specification rejects, for its reasons in their order."""
+"""The oracle rejects what the specification rejects, with its reasons in order."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ KEYS = {"clicks": b"c", "purchases": b"o"}
 def judged(
     topic: str, value: bytes | str, key: bytes | None = b"", **message: Any
 ) -> Any:
-    """What is said of a payload; its key is the topic's own if it is empty."""
+    """Validate a message; an empty key stands for the event's correct key."""
     sent: dict[str, Any] = {
         "topic": topic,
         "key": KEYS[topic] if key == b"" else key,
@@ -52,7 +52,7 @@ def judged(
 
 
 def with_field(topic: str, field: str, text: str) -> Any:
-    """What is said of a good event in which a field is this JSON text."""
+    """Validate a correct event in which one field is replaced by this JSON text."""
     texts = {name: json.dumps(value) for name, value in FIELDS[topic].items()}
     texts[field] = text
     pairs = ", ".join(f'"{name}": {value}' for name, value in texts.items())

@@ -1,4 +1,4 @@
-"""The oracle computes what the specification says, sentence by sentence."""
+"""The oracle follows the specification, sentence by sentence."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ REFERENCE = Reference.of_rows(
 
 
 class Log:
-    """Messages in the order in which they were appended."""
+    """A log of messages in the order in which they were appended."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -102,7 +102,7 @@ def test_a_message_of_the_same_key_replaces_the_earlier_one_by_offset() -> None:
 
 
 def the_one(log: Log) -> tuple[str, int]:
-    """Payload and partition of the message that counts, whatever came first."""
+    """Return payload and partition of the newest message, whatever the order."""
     (row,) = log.relation("rejected_events")
     log.messages.reverse()
     assert log.relation("rejected_events") == [row]
