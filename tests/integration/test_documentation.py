@@ -28,6 +28,7 @@ ATTRIBUTION = "docs/explanation/attribution.md"
 PANEL = "grafana/dashboards/insights.json, at the end of panels"
 TIMEOUT_S = 240
 """For one block, on a busy machine."""
+pytestmark = pytest.mark.timeout(3 * TIMEOUT_S)
 
 FENCE = re.compile(
     r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL
