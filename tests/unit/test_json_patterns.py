@@ -21,7 +21,7 @@ from firstclick.core.project import PROJECT
 
 MACROS = PROJECT / "macros" / "kafka"
 
-# The specification lets an engine accept or reject larger exponents
+# An engine may reject a number with a larger exponent
 MOST_EXPONENT = 20
 
 PIECES = [
