@@ -496,8 +496,8 @@ EDITS = [
     Edit(
         "a partition stays paused in the next assignment",
         "firstclick/workers/connector/source.py",
-        "were made in\n        self.pause(())",
-        "were made in\n        self._paused = set()",
+        "        self.pause(())\n        self._consumer.assign(",
+        "        self._paused = set()\n        self._consumer.assign(",
         CONNECTOR,
     ),
     Edit(
