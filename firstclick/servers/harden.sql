@@ -1,12 +1,14 @@
--- Takes from every role but the owner of this database what PostgreSQL lets everybody
--- do and the pipeline's readers could do harm by. `firstclick up` runs it on a server of
--- its own. On a server that DATABASE_URL names, run it as a superuser in that database:
+-- Revokes privileges that PostgreSQL grants to everybody, and with which the pipeline's
+-- readers could do harm, from all roles except this database's owner. `firstclick up`
+-- runs it on the bundled server. If you use DATABASE_URL, run it as a superuser in that
+-- database:
 --
 --     psql --dbname shop --file harden.sql
 
 do $$
 declare
-    -- A template's owner is not that of the databases which are made after it
+    -- In template1, the owner of the databases created from it is not known yet, so
+    -- `firstclick up` names it
     owner constant text := coalesce(
         current_setting('firstclick.owner', true),
         (
@@ -16,7 +18,7 @@ declare
     );
     function regprocedure;
 begin
-    -- Tables of their own would fill the disk
+    -- Temporary tables could fill the disk
     execute format('revoke temporary on database %I from public', current_database());
 
     for function in
@@ -24,15 +26,15 @@ begin
         where pronamespace = 'pg_catalog'::regnamespace
             and has_function_privilege('public', oid, 'execute')
             and (
-                -- The writers take an advisory lock
+                -- A reader could hold the writers' advisory locks
                 proname ~ '^pg_(try_)?advisory_'
-                -- Large objects fill the disk, and so do records in the log
+                -- Large objects could fill the disk, and so could messages in the
+                -- write-ahead log
                 or proname ~ '^(lo_|loread$|lowrite$)'
                 or proname in ('pg_logical_emit_message', 'pg_export_snapshot')
-                -- Transactions' numbers are used up, and make everybody's snapshots
-                -- dear
+                -- Using up transaction ids makes everybody's snapshots expensive
                 or proname in ('pg_current_xact_id', 'txid_current')
-                -- Several people may share a role
+                -- Several people may share a role, and could end each other's sessions
                 or proname in ('pg_terminate_backend', 'pg_cancel_backend')
             )
     loop
@@ -40,8 +42,8 @@ begin
         execute format('grant execute on function %s to %I', function, owner);
     end loop;
 
-    -- With these the owner limits the readers' files for sorting, and what they write
-    -- into the server's log
+    -- The owner uses these to limit the readers' temporary files, and their messages in
+    -- the server's log
     execute format(
         'grant set on parameter temp_file_limit, log_min_messages to %I', owner
     );

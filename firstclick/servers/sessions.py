@@ -1,9 +1,9 @@
-"""Keeps the readers' role within its limits, which it can lift itself.
+"""Enforces the limits of the readers' role, which a reader could otherwise lift.
 
-Anyone may set their own session's ``statement_timeout`` otherwise, and a role may
-change its own password and what its sessions begin with; PostgreSQL can't forbid any of
-that. So the supervisor looks: it ends transactions that last, and lets the role log in
-as before where its password or its settings were changed.
+Any session may change its own ``statement_timeout``, and any role may change its own
+password and settings. PostgreSQL can't forbid that. So the supervisor looks every few
+seconds: it ends sessions whose transaction takes too long, and sets the role's password
+and settings again if somebody changed them.
 """
 
 import logging
@@ -26,13 +26,15 @@ from firstclick.servers.roles import (
 )
 
 LONGEST_SECONDS = 30
-"""That a transaction of a reader may last, whatever its session has set."""
+"""How long a reader's transaction may take, whatever the session's own settings are."""
 
 LOOK_SECONDS = 5.0
+"""Interval between two looks at the sessions."""
 LOGIN_LOOKS = 12
-"""Looks from one attempt to log in as the role to the next."""
+"""After how many looks to log in as the role, to check its password."""
 
-# The sessions first, or others' could be ended before they are looked at
+# Materialized: otherwise, PostgreSQL could call pg_terminate_backend for a session
+# before it checks whose it is
 _END = """
 with lasting as materialized (
     select pid from pg_stat_activity
@@ -46,14 +48,14 @@ select count(*) from lasting where pg_terminate_backend(pid)
 
 @dataclass
 class Watch:
-    """One pipeline's readers, seen by the owner of its database."""
+    """The supervision of one pipeline's readers, by the owner of its database."""
 
     owner_url: str
     schema: str
     password: str
-    """Of the role."""
+    """The role's password."""
     settings: frozenset[Setting]
-    """Those of the role, as ``admit`` has left them."""
+    """The role's settings, as ``admit`` returned them."""
     log: logging.Logger
     longest_seconds: float = LONGEST_SECONDS
 
@@ -62,7 +64,7 @@ class Watch:
         return role_of(READER, self.schema)
 
     def run(self, stopping: threading.Event) -> None:
-        """Look again and again, until told to stop."""
+        """Enforce the limits until ``stopping`` is set; log errors and retry."""
         backoff = Backoff("the readers' sessions", self.log)
         pause = LOOK_SECONDS
         looks = 0
@@ -86,7 +88,7 @@ class Watch:
                 pause = max(LOOK_SECONDS, backoff.failed(error))
 
     def end_lasting(self, owner: psycopg.Connection) -> int:
-        """End sessions whose transaction lasts too long; returns how many."""
+        """End the sessions whose transaction takes too long, and return how many."""
         found = owner.execute(_END, [self.role, self.longest_seconds]).fetchone()
         ended = int(found[0]) if found else 0
         if ended:
@@ -101,12 +103,15 @@ class Watch:
         return ended
 
     def restore(self, owner: psycopg.Connection) -> bool:
-        """Undo what was changed of the role; returns whether anything was."""
+        """Set the role's password and settings again if somebody changed them.
+
+        Returns whether it did.
+        """
         if settings_of(owner, self.role) == self.settings and self._logs_in():
             return False
         expected = self.settings
         self.settings = admit(self.owner_url, self.role, self.password, LIMITS[READER])
-        # A role that is the administrator's is left as it is
+        # `admit` doesn't change a role that an administrator created
         if self.settings != expected or not self._logs_in():
             return False
         self.log.warning(
@@ -124,6 +129,6 @@ class Watch:
         try:
             connect(url).close()
         except psycopg.OperationalError as error:
-            # All places taken, say, is another matter
+            # Any other error, such as too many connections, says nothing about it
             return "password authentication failed" not in str(error)
         return True

@@ -1,4 +1,4 @@
-"""The topics of the pipeline."""
+"""Creates and checks the pipeline's topics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,22 +22,28 @@ TOPICS = ("clicks", "purchases", "checkouts")
 
 _HOUR_MS = 3_600_000
 _TIMEOUT = 10
+"""Seconds that Kafka may take to answer."""
 
 _CONFIG = {
+    # compact: a newer message replaces the one with its key, and tombstones delete.
+    # delete: Kafka also deletes messages after retention.ms
     "cleanup.policy": "compact,delete",
-    # A producer's clock must not decide what is in the future, or what outlives what
+    # With the producers' timestamps, a wrong clock would decide which events are in the
+    # future, and which of two messages is newer
     "message.timestamp.type": "LogAppendTime",
-    # Only whole segments are deleted and compacted
+    # Kafka only deletes and compacts closed segments, so close one each hour (default:
+    # a week) or at 256 MB (default: 1 GB)
     "segment.ms": str(_HOUR_MS),
     "segment.bytes": str(256 * 1024 * 1024),
-    # Of what is deleted no more than a quarter of what is kept: the default is as much
+    # Compact once replaced messages may take a quarter of the space of those kept. With
+    # the default, 0.5, they may take as much
     "min.cleanable.dirty.ratio": "0.2",
 }
 
 
 @dataclass(frozen=True)
 class TopicProblem:
-    """What a given cluster's topic has otherwise than the pipeline needs it."""
+    """A setting of an existing topic that doesn't fit the pipeline."""
 
     topic: str
     problem: str
@@ -50,13 +56,13 @@ def create_topics(
     message_bytes: int | None,
     project: Path = PROJECT,
 ) -> list[str]:
-    """Create the topics that are missing; returns their names.
+    """Create the missing topics, and return their names.
 
-    Those that exist are left as they are: see ``problems``. One node's topics have
-    no replicas; a cluster's as many as it has brokers, at most three.
-    ``message_bytes`` is a limit for an event, or None for the cluster's own; a
-    checkout, which has texts of two events, may have four times as many.
-    Raises ServerError where the cluster can't be reached or refuses.
+    Existing topics stay as they are: see ``problems``. Each partition gets as many
+    replicas as the cluster has brokers, at most three; on one node, that is one.
+    ``message_bytes`` limits the size of an event, or is None for the cluster's own
+    limit. A checkout contains text of two events, so it may be four times as large.
+    Raises ServerError if the cluster can't be reached or refuses.
     """
     admin = Admin(cluster)
     client = admin.client
@@ -105,10 +111,11 @@ def create_topics(
 def keep_long_enough(
     cluster: Cluster, prefix: str, project: Path = PROJECT
 ) -> list[str]:
-    """Have the topics keep messages as long as the models need them.
+    """Raise the topics' retention if the models need messages for longer.
 
-    They were made when the models needed less. Returns the names of those that are
-    changed. Raises ServerError where the cluster can't be reached or refuses.
+    They do if you changed ``retention`` or ``attribution_window`` after First Click
+    created the topics. Returns the names of the changed topics. Raises ServerError if
+    the cluster can't be reached or refuses.
     """
     admin = Admin(cluster)
     needed = hours_of_messages(project) * _HOUR_MS
@@ -143,7 +150,7 @@ def keep_long_enough(
 def problems(
     client: AdminClient, prefix: str, project: Path = PROJECT
 ) -> list[TopicProblem]:
-    """What the topics of a cluster lack, of those that exist. Raises KafkaException."""
+    """Return the problems of the topics that exist. Raises KafkaException."""
     needed = hours_of_messages(project)
     resources = [ConfigResource(ResourceType.TOPIC, prefix + t) for t in TOPICS]
     found = []

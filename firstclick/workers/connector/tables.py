@@ -186,6 +186,7 @@ class Tables:
             "maintenance": sql.Identifier(f"{schema}_maintenance"),
         }
         connection.execute("set synchronous_commit to off")
+        # Batches are small: compiling a statement would cost more than it saves
         connection.execute("set jit to off")
 
     def sql(self, statement: LiteralString, topic: str = "") -> sql.Composed:
