@@ -161,7 +161,7 @@ def group(lines: Lines) -> Group:
 
 @contextlib.contextmanager
 def _no_echo() -> Iterator[None]:
-    """Keep what you type out of the view, and from the shell afterwards."""
+    """Keep keystrokes out of the view, and from the shell afterwards."""
     try:
         terminal = sys.stdin.fileno()
         in_foreground = os.tcgetpgrp(terminal) == os.getpgrp()

@@ -23,7 +23,7 @@ from firstclick.core.signals import on_signals
 from firstclick_generator import Progress, generate
 
 _STOP_SECONDS = 15
-"""How long the generator may take until Kafka has acknowledged what it sent."""
+"""How long the generator may take until Kafka has acknowledged its messages."""
 
 
 class Feed:
@@ -91,7 +91,7 @@ class Feed:
         return False
 
     def stop(self) -> None:
-        """Ask the generator to flush what it has sent and end; kill it after 15 s."""
+        """Ask the generator to flush its messages and end; kill it after 15 s."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:

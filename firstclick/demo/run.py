@@ -113,7 +113,7 @@ class Signals:
 
 
 class Demo:
-    """One run: the settings, the display, and what was measured so far."""
+    """One run: the settings, the display, and the measurements so far."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ Figure = tuple[str, str]
 
 @dataclass(frozen=True)
 class Frame:
-    """What the view shows besides the snapshot.
+    """The things that the view shows besides the snapshot.
 
     ``rate`` is in events a second, ``duration`` in seconds, None for no end.
     """

@@ -160,7 +160,7 @@ class Watch:
             self._counts = deque([(time.monotonic(), 0)])
 
     def snapshot(self) -> Snapshot:
-        """Return what is known now."""
+        """Return the current state."""
         with self._lock:
             now = time.monotonic()
             while len(self._counts) > 1 and self._counts[1][0] <= now - PACE_SECONDS:

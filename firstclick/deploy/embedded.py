@@ -35,7 +35,7 @@ _MODEL = re.compile(
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """deployment.json: what was deployed, and the relations that this made."""
+    """deployment.json: the deployed project, and the relations that this made."""
 
     project: str
     """A digest of the project's files and of the settings that matter to dbt."""
@@ -65,7 +65,7 @@ class Deployer:
         as_owner: Sequence[str] = (),
         on_model: Callable[[str, float], None] = lambda text, seconds: None,
     ) -> str:
-        """Bring the database up to date; return what to tell the user.
+        """Bring the database up to date; return a message for the user.
 
         Does nothing if all this is as it was after the last deployment: the project,
         its relations, their triggers, and the workers that have no role and work

@@ -1,8 +1,8 @@
 """Blue/green deployment on Materialize.
 
-The new models are built in a schema and on clusters of their own, compared with what
-Kafka's messages say, and swapped with the old ones in one transaction. Sources,
-reference data and the sink stay where they are.
+The new models are built in a schema and on clusters of their own, verified against
+Kafka's messages, and swapped with the old ones in one transaction. Sources, reference
+data and the sink are not touched.
 """
 
 import json

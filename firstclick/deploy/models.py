@@ -67,7 +67,7 @@ class Models:
     def build_beside(self, *arguments: str, **variables: object) -> None:
         """Build the next version of the models in a schema of its own.
 
-        ``arguments`` exclude what must not exist twice, such as the sink. Raises
+        ``arguments`` exclude models that must not exist twice, such as the sink. Raises
         DeploymentError.
         """
         self.dbt("run", *arguments, deploy=True, **variables)
@@ -75,7 +75,7 @@ class Models:
     def check(self) -> None:
         """Verify the next version against a sample of Kafka's messages.
 
-        Raises DeploymentError if a relation differs from what the specification says.
+        Raises DeploymentError if a relation differs from the oracle's.
         """
         schema = self.settings.schema_name + SUFFIX
         found = verify(

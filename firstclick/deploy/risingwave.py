@@ -1,9 +1,9 @@
 """Deploy a new version on RisingWave, which can't swap schemas.
 
-The new models are built in a schema of their own and compared with what Kafka's
-messages say. Then two renames put them in the place of the old ones; between the two,
-for some milliseconds, the schema doesn't exist. Materialized views refer to each other
-by id, so they keep working. Sources and reference data stay where they are.
+The new models are built in a schema of their own and verified against Kafka's messages.
+Then two renames put them in the place of the old ones; between the two, for some
+milliseconds, the schema doesn't exist. Materialized views refer to each other by id, so
+they keep working. Sources and reference data are not touched.
 
 The sink is created again on the new models and sends all checkouts again. It can't know
 which keys the old sink has sent that are no longer checkouts. These get a tombstone
@@ -45,7 +45,7 @@ select purchase_id from {old}.purchase_ids where purchase_id is not null
 except
 select purchase_id from {schema}.checkouts
 """
-"""Purchases that are not checkouts, so the old sink may have sent what is gone now."""
+"""Purchases that are not checkouts: the old sink may have sent their keys."""
 
 
 @dataclass(frozen=True)

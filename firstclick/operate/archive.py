@@ -164,7 +164,7 @@ class Archive:
 
 
 def seal(output: BufferedRandom) -> None:
-    """Append the checksum that shows that what pg_dump wrote is complete."""
+    """Append the checksum that shows that pg_dump's output is complete."""
     output.seek(0)
     digest = hashlib.file_digest(output, "sha256").hexdigest()
     output.seek(0, os.SEEK_END)

@@ -70,11 +70,11 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 def restore(settings: Settings, file: Path) -> str:
-    """Fill a home that has no events yet from a backup; return what to tell the user.
+    """Fill a home that has no events yet from a backup; return a message for the user.
 
-    The file is checked to its end first. Then one transaction replaces what the home
-    holds, so if anything fails, the home stays as it was. Customers and products that
-    the home has and the backup lacks are kept.
+    The file is checked to its end first. Then one transaction replaces the home's data,
+    so if anything fails, the home stays as it was. Customers and products that the home
+    has and the backup lacks are kept.
 
     If Kafka is not the cluster that the backup was made with, the restored messages
     stay under partition numbers below zero, new messages are read from the beginning of

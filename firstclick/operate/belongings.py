@@ -83,9 +83,9 @@ order by named.type, named.identity
 def strangers(
     connection: psycopg.Connection, schemas: Sequence[str], project: Path = PROJECT
 ) -> list[str]:
-    """Return what a user would lose if the schemas were dropped, in words.
+    """Return, in words, the objects that a user would lose if the schemas were dropped.
 
-    That is, objects in the schemas that are not the pipeline's, and objects elsewhere
+    They are objects in the schemas that are not the pipeline's, and objects elsewhere
     that depend on the schemas. For example ``the view public.my_report``. The second of
     ``schemas`` is the maintenance schema; it may have no catalogue.
     """

@@ -1,4 +1,4 @@
-"""Find out whether the processes of a stack do their work.
+"""Check that the processes of a stack do their work.
 
 A process can run and still do nothing: it may hang, fail at the same thing again and
 again, or end and be restarted forever. The files that each process writes to the home
@@ -31,7 +31,7 @@ _SILENT_SECONDS = 10.0
 """The oldest that a metrics file may be, which its process writes every second."""
 
 _LOOK_SECONDS = 3.0
-"""How long to watch whether an old metrics file is written again after all."""
+"""How long to wait for an old metrics file to be written again after all."""
 _POLL_SECONDS = 0.1
 _PAGE_SECONDS = 5.0
 """The timeout of a request to the live page."""
@@ -42,14 +42,14 @@ NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Findings(Protocol):
-    """Where checks add what is wrong."""
+    """A result to which checks add problems and warnings."""
 
     problems: list[str]
     warnings: list[str]
 
 
 def check_processes(home: Home, state: State, found: Findings) -> None:
-    """Add what is wrong with the processes that the supervisor keeps running."""
+    """Add problems of the processes that the supervisor keeps running."""
     if home.is_full:
         found.problems.append(
             # Cause: The disk of the home has less than 16 MB left.

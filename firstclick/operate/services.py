@@ -37,7 +37,7 @@ class Service(Protocol):
         """
 
     def wait_ready(self, running: Running) -> str:
-        """Wait until the process works; return what to tell the user.
+        """Wait until the process works; return a message for the user.
 
         Raises FirstClickError.
         """
@@ -122,7 +122,9 @@ class Page(Worker):
     host: str
     port: int
     token: str | None
-    """What browsers must present if other machines may open the page, else None."""
+    """The token that browsers must present; None if only this machine may open the
+    page.
+    """
 
     @property
     def module(self) -> str:

@@ -65,7 +65,7 @@ def start(
     With ``detach`` the stack outlives this process. Otherwise it stops when the calling
     thread ends, even if the process is killed. If two processes start the stack at
     once, one of them does and both wait for it. ``on_step`` gets each step when it is
-    done. Raises FirstClickError for what went wrong, after everything has stopped.
+    done. If the start fails, stops everything again and raises FirstClickError.
     """
     if settings.target != "embedded":
         raise SettingsError(

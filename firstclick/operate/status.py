@@ -35,7 +35,7 @@ long, it may have stopped.
 _STALE_SECONDS = 30
 """A topic with unread messages that lags by more than this is behind."""
 _LOOK_SECONDS = 3.0
-"""How long to watch whether something that seems to have stopped makes progress."""
+"""How long something that seems to have stopped gets to make progress."""
 _POLL_SECONDS = 0.1
 _TIMEOUT = 10
 """Seconds for a connection or a request to Kafka or to the database."""
@@ -329,7 +329,7 @@ def _judge(
     found: Status,
     watermarks: Positions,
 ) -> None:
-    """Add what makes no progress between two looks.
+    """Add a problem for everything that makes no progress between two looks.
 
     A single look isn't enough: a connector that is behind may be catching up.
     """

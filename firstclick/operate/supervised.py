@@ -29,8 +29,8 @@ class Supervised(threading.Thread):
     """A thread that keeps one service running, and lives as long as its process.
 
     The thread must live that long: the kernel sends the process its stop signal when
-    the thread that started it ends. ``started`` resolves to what to tell the user about
-    the first start, or to its error.
+    the thread that started it ends. ``started`` resolves to a message for the user
+    about the first start, or to its error.
     """
 
     def __init__(

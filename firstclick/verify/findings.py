@@ -1,4 +1,4 @@
-"""The results of a verification: what was compared, and what differed."""
+"""The results of a verification."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

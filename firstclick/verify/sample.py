@@ -1,4 +1,4 @@
-"""Compare what became of a sample of messages with what the oracle says."""
+"""Compare the outcome of a sample of messages with the oracle's."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -98,7 +98,9 @@ class Sample:
         self._project = project
 
     def findings(self) -> Iterator[Finding]:
-        """Compare what the sampled messages should have become with what is stored."""
+        """Compare the rows that the sampled messages should have become with the stored
+        ones.
+        """
         clicks = self._messages("clicks")
         purchases = self._messages("purchases")
         reference = self._reference(purchases)

@@ -9,7 +9,7 @@ from firstclick.verify.findings import Finding, Verification
 
 
 def show(found: Verification, console: Console) -> None:
-    """Print a verification: a heading, a table of relations, then what differs."""
+    """Print a verification: a heading, a table of relations, then the differences."""
     style, word = ("bold green", "equal") if found.equal else ("bold red", "differs")
     console.print(
         Text.assemble(

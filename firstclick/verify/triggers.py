@@ -7,7 +7,7 @@ from psycopg import sql
 
 
 def trigger_problems(connection: psycopg.Connection[Any], schema: str) -> list[str]:
-    """Return what is wrong with triggers, for example that somebody disabled one.
+    """Return problems with triggers, for example that somebody disabled one.
 
     Changes may have bypassed such a trigger. Returns an empty list if nothing is
     deployed, or if the version that deployed the models didn't record its triggers.

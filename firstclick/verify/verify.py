@@ -30,7 +30,7 @@ def verify(
     seed: int | None = None,
     on_finding: OnFinding = lambda finding: None,
 ) -> Verification:
-    """Compare what the relations hold now with what the raw tables say.
+    """Compare the relations of one moment with the raw tables.
 
     On the embedded engine, recomputes all relations. On every engine, the oracle checks
     ``sample`` messages of each topic. ``on_finding`` gets each relation when it is

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PURCHASE_SHARE = 0.2
-"""The share of events that are purchases: one to four clicks."""
+"""The share of events that are purchases: one for every four clicks."""
 
 APP_CUSTOMERS = 0.26
 """The share of users who buy through an app, which reports no clicks."""
@@ -33,7 +33,7 @@ ON_THE_MOVE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How many visitors a source brings, and what they are worth to the shop."""
+    """How many visitors a source brings, and how well they buy."""
 
     visitors: float
     """Weight among the sources."""

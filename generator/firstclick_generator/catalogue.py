@@ -1,4 +1,4 @@
-"""What the shop sells: words for product names, with prices and demand."""
+"""The shop's assortment: words for product names, with prices and demand."""
 
 from dataclasses import dataclass
 

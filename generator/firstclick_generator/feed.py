@@ -151,7 +151,7 @@ class _Feed:
         self._wait_until(end)
 
     def progress(self) -> Progress:
-        """Return what has been sent so far."""
+        """Return how much has been sent so far."""
         sent = self._counts
         well_formed = (
             DeliveryKind.IN_TIME,

@@ -38,6 +38,7 @@ class KafkaProducer:
             # Milliseconds to wait for more messages: a larger batch compresses better
             "linger.ms": 20,
             "delivery.timeout.ms": int(ACKNOWLEDGED_WITHIN * 1000),
+            # Only failures matter: a callback for each message would take time
             "delivery.report.only.error": True,
             **config,
             "on_delivery": self._remember,
@@ -96,8 +97,9 @@ class KafkaProducer:
             raise self._loss(self._failure.str())
 
     def flush(self) -> None:
-        """Wait until Kafka has acknowledged everything; raise ServerError after
-        10 s.
+        """Wait until Kafka has acknowledged everything.
+
+        Raises ServerError if that takes more than 10 s.
         """
         remaining = self._producer.flush(FLUSHED_WITHIN)
         self.check()

@@ -1,4 +1,4 @@
-"""The shop: a stream of what its visitors do."""
+"""The shop: a stream of its visitors' clicks and purchases."""
 
 from collections.abc import Iterator, Sequence
 from random import Random

@@ -1,4 +1,4 @@
-"""Decide who may open the page, and what browsers may do with it."""
+"""Control access to the page, and limit its power in the browser by HTTP headers."""
 
 import hmac
 from collections.abc import Mapping
@@ -69,6 +69,7 @@ class AccessControl:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         site = headers.get("sec-fetch-site", "none")
+        # Covers same-site too: another port of this machine is another program
         if site.endswith("-site") and headers.get("sec-fetch-mode") != "navigate":
             return _no(403, "another site may not read this: open it by itself")
         if self._token is not None:

@@ -37,7 +37,7 @@ _SPANNED = re.compile(r"\$(\{span\}|span\b|__time)")
 
 
 class Values(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A message to the browser: what a panel shows, or why it can't show anything."""
+    """A message to the browser: a panel's columns and rows, or an error."""
 
     panel: int
     columns: tuple[Column, ...] | None = None

@@ -25,7 +25,7 @@ WAIT_SECONDS = 10.0
 """How long the head of a request may take, however slowly its bytes arrive."""
 
 STUCK_SECONDS = 15.0
-"""How long a client may take to read what it was sent, until it is disconnected."""
+"""How long a client may take to read a response, until it is disconnected."""
 
 RETRY_SECONDS = 10
 """After how many seconds a client that was turned away should try again."""
@@ -151,7 +151,7 @@ class PageConfig(Config):
 
 
 class PageServer(Server):
-    """uvicorn's server, with a listen queue longer than what it accepts at once."""
+    """uvicorn's server, with a listen queue longer than it accepts at once."""
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)

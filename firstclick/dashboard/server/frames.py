@@ -31,7 +31,7 @@ class Frame:
 
 
 def read(cursor: psycopg.AsyncCursor[Any], rows: list[tuple[Any, ...]]) -> Frame:
-    """Return what a cursor fetched as a frame."""
+    """Return the rows that a cursor fetched as a frame."""
     types = cursor.connection.adapters.types
     columns = []
     for column in cursor.description or ():
