@@ -1,4 +1,4 @@
-"""The errors that a user can do something about."""
+"""The errors that you can do something about as a user."""
 
 
 class FirstClickError(Exception):
@@ -22,4 +22,4 @@ class HomeError(FirstClickError):
 
 
 class DeploymentError(FirstClickError):
-    """dbt did not deploy the models."""
+    """The models aren't deployed, or dbt could not deploy them."""

@@ -1,4 +1,4 @@
-"""Programs that run under the supervisor."""
+"""Starts, identifies and stops the programs that run under the supervisor."""
 
 import contextlib
 import logging

@@ -18,7 +18,8 @@ Python both support these years, so the connector stores a time outside them as 
 nearer bound."""
 
 POSTGRES_EPOCH = 946_684_800_000_000
-"""2000-01-01T00:00:00Z in microseconds."""
+"""2000-01-01T00:00:00Z in microseconds since 1970. PostgreSQL's binary format counts
+from there."""
 
 PartitionId = tuple[str, int]
 """A topic, without the pipeline's prefix, and a partition number."""

@@ -48,7 +48,7 @@ class Logs:
 
     @classmethod
     def of(cls, source: Source) -> "Logs":
-        """Ask Kafka. Raises KafkaException."""
+        """Ask Kafka for its topics and their offsets. Raises KafkaException."""
         topics = source.describe()
         partitions = {name: topic.partitions for name, topic in topics.items()}
         return cls(
