@@ -63,6 +63,12 @@ def test_the_workflow_names_services_and_scripts_that_there_are() -> None:
     assert (PROJECT / "scripts/test").exists()
 
 
+def test_actions_are_pinned_by_commit() -> None:
+    for workflow in (PROJECT / ".github" / "workflows").glob("*.yml"):
+        for used in re.findall(r"uses: *(.+)", workflow.read_text()):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used)
+
+
 def test_the_image_has_the_versions_that_are_tested() -> None:
     tested = versions(PROJECT / "requirements.lock")
     of_image = versions(PROJECT / "requirements-production.lock")
