@@ -12,7 +12,7 @@
         {{ get_create_materialized_view_as_sql(target_relation, sql) }}
     {% endcall %}
     {% if not var('deploy', false) %}
-        {% do run_query(create_sink(target_relation, config.get('keys'))) %}
+        {% do run_query(create_sink(target_relation, config.get('unique_key'))) %}
     {% endif %}
     {% do persist_docs(target_relation, model) %}
     {{ run_hooks(post_hooks) }}

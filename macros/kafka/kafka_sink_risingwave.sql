@@ -7,7 +7,7 @@
         {{ sql }}
         with (
             {{ kafka_options('checkouts') }},
-            primary_key = '{{ config.get('keys') }}'
+            primary_key = '{{ config.get('unique_key') }}'
         )
         format upsert encode json
         key encode text

@@ -6,7 +6,7 @@
 {#- The rows that differ from what is stored, put in its place: a refresh. Keys are
     compared as records, in which nulls are equal and which can be hashed. -#}
 {% macro replace_rows(definition, expanded, columns) %}
-    {% set keys = definition.config['keys'] %}
+    {% set keys = definition.config.unique_key %}
     with computed as materialized (
 {{ expanded.sql }}
     ),
@@ -31,7 +31,7 @@
 
 {#- Inserts `computed`, or updates the rows of those keys that differ from it. -#}
 {% macro upsert(definition, columns) %}
-    {%- set keys = definition.config['keys'] -%}
+    {%- set keys = definition.config.unique_key -%}
     {%- set others = columns | map(attribute='name') | reject('in', keys) | list -%}
     insert into {{ definition.relation }} as stored
     select * from computed
@@ -49,10 +49,10 @@
 {#- The keys as the unique index has them. Groups may be named by texts of any length,
     of which an index can't hold one of more than 2,700 bytes: it holds their hashes. -#}
 {% macro indexed_keys(definition, columns) %}
-    {%- set keys = definition.config['keys'] -%}
+    {%- set keys = definition.config.unique_key -%}
     {%- for column in columns if column.name in keys -%}
         {{- maintenance_schema() ~ '.digest(' ~ column.name ~ ')'
-            if definition.kind == 'accumulate' and text_columns(columns, [column.name])
+            if definition.kind == 'aggregate' and text_columns(columns, [column.name])
             else column.name -}}
         {{- ', ' if not loop.last -}}
     {%- endfor -%}
@@ -75,11 +75,11 @@
 {% endmacro %}
 
 
-{#- map: the SQL over the changed rows alone. Rows that are new in the relation are
+{#- per_row: the SQL over the changed rows alone. Rows that are new in the relation are
     new in the model; a key that is there already would be an error of the config. A
     change of what is looked up touches stored rows, and the SQL runs over their origins. -#}
-{% macro map_delta(definition, expanded, columns, table, operation) %}
-    {% set keys = definition.config['keys'] %}
+{% macro per_row_delta(definition, expanded, columns, table, operation) %}
+    {% set keys = definition.config.unique_key %}
     {% if table in looked_up(definition, expanded) %}
         {% set origin = expanded.reads | reject('in', looked_up(definition, expanded)) | first %}
     {{ for_keys_touched_by(definition, expanded, columns, table, operation,
@@ -103,11 +103,11 @@
 {% endmacro %}
 
 
-{#- The tables in which a map looks up: those of the relations in touched_by. -#}
+{#- The tables in which a model by row looks up: those of the relations in lookup_keys. -#}
 {% macro looked_up(definition, expanded) %}
     {% set tables = [] %}
     {% for table, ways in expanded.reads.items()
-        if ways[0].path[0] in definition.config.touched_by %}
+        if ways[0].path[0] in definition.config.lookup_keys %}
         {% do tables.append(table) %}
     {% endfor %}
     {{ return(tables) }}
@@ -126,8 +126,8 @@
 {% endmacro %}
 
 
-{#- recompute: the keys that the changed rows touch, then the SQL of those keys. -#}
-{% macro recompute_delta(definition, expanded, columns, table, operation) %}
+{#- by_key: the keys that the changed rows touch, then the SQL of those keys. -#}
+{% macro by_key_delta(definition, expanded, columns, table, operation) %}
     {{ for_keys_touched_by(definition, expanded, columns, table, operation,
         'select * from (\n' ~ expanded.sql ~ '\n) as model where {touched}') }}
 {% endmacro %}
@@ -136,7 +136,7 @@
 {#- Finds the keys that the changed rows touch, and puts `computed` in the place of
     their rows; in chunks, so that memory is bounded. -#}
 {% macro for_keys_touched_by(definition, expanded, columns, table, operation, computed) %}
-    {% set keys = definition.config['keys'] %}
+    {% set keys = definition.config.unique_key %}
     for {{ touched_variables(keys) }} in
         select {{ aggregated_keys(keys) }}
         from (
@@ -154,7 +154,7 @@
 {#- Puts `computed`, a query, in the place of the rows of the touched keys: a query
     may restrict itself by `{touched}`. Keys that are null are looked up slowly. -#}
 {% macro for_touched_keys(definition, columns, computed) %}
-    {%- set keys = definition.config['keys'] -%}
+    {%- set keys = definition.config.unique_key -%}
     if {% for key in keys -%}
         array_position(touched_{{ loop.index }}, null) is null{{ ' and ' if not loop.last }}
     {%- endfor %} then
@@ -185,12 +185,12 @@
 
 
 {#- The keys of the rows that the changed rows of a table have to do with, by each way
-    in which it is read: that of a relation in touched_by speaks for its readers. -#}
+    in which it is read: that of a relation in lookup_keys speaks for its readers. -#}
 {% macro touched_keys(definition, expanded, columns, table, changed) %}
-    {% set touched_by = definition.config.touched_by %}
+    {% set lookup_keys = definition.config.lookup_keys %}
     {% set ways = [] %}
     {% for way in expanded.reads[table]
-        if not way.path[1:] | select('in', touched_by) | list %}
+        if not way.path[1:] | select('in', lookup_keys) | list %}
         {% do ways.append(keys_by_way(definition, expanded, columns, table, way, changed)) %}
     {% endfor %}
     {{ ways | join('\n    union\n') }}
@@ -198,13 +198,13 @@
 
 
 {% macro keys_by_way(definition, expanded, columns, table, way, changed) %}
-    {% set keys = definition.config['keys'] | join(', ') %}
+    {% set keys = definition.config.unique_key | join(', ') %}
     {% set by = maintained_list(
-        definition.config.touched_by.get(way.path[0], [])) %}
+        definition.config.lookup_keys.get(way.path[0], [])) %}
     {% set changed_parent = way.sql.replace(table, changed) %}
     {% if not by %}
         {{ keys_by_changed_row(definition, expanded.sql, table, changed) }}
-    {% elif by == definition.config['keys'] %}
+    {% elif by == definition.config.unique_key %}
         {% if way.joins %}
             {{ keys_by_changed_row(definition, way.sql, table, changed) }}
         {% else %}
@@ -234,8 +234,8 @@
     without `order by … limit 1`, which says nothing of a single row but keeps PostgreSQL
     from turning a lateral join round. -#}
 {% macro keys_by_changed_row(definition, sql, table, changed) %}
-    {% set keys = definition.config['keys'] %}
-    {% set condition = definition.config.get('touched_if', {}).get(name_of_relation(table)) %}
+    {% set keys = definition.config.unique_key %}
+    {% set condition = definition.config.get('affects_when', {}).get(name_of_relation(table)) %}
     select distinct touched.*
     from {{ changed }} as changed
     cross join lateral (
@@ -282,12 +282,12 @@
 {% endmacro %}
 
 
-{#- accumulate: the sums of the changed rows, added to the stored ones. What is added to
+{#- aggregate: the sums of the changed rows, added to the stored ones. What is added to
     NaN or an infinity can't be taken away again: groups with such a sum are computed anew
     from their rows. Those may be those of a statement that has more changes to carry, so
     from then on the transaction adds nothing to this model and computes all of it anew. -#}
-{% macro accumulate_delta(definition, expanded, columns, table, operation) %}
-    {% set keys = definition.config['keys'] %}
+{% macro aggregate_delta(definition, expanded, columns, table, operation) %}
+    {% set keys = definition.config.unique_key %}
     {% set sums = columns | rejectattr('name', 'in', keys) | list %}
     {% set over = delta_over(definition, expanded, table) %}
     {% set changes = {
@@ -366,7 +366,7 @@
 {% macro is_not_finite(definition, columns) %}
     {%- set conditions = [] -%}
     {%- for column in columns
-        if column.name not in definition.config['keys'] and column.type.startswith('numeric') -%}
+        if column.name not in definition.config.unique_key and column.type.startswith('numeric') -%}
         {%- do conditions.append(
             column.name ~ " in ('NaN', 'Infinity', '-Infinity')") -%}
     {%- endfor -%}

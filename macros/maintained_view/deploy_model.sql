@@ -17,7 +17,7 @@
         {% do create_relation(definition.relation, definition, expanded.sql, columns) %}
         {% set outcome.word = 'created' %}
     {% elif columns != columns_of_relation(definition.relation)
-        or (deployed and deployed.config['keys'] != definition.config['keys']) %}
+        or (deployed and deployed.config.unique_key != definition.config.unique_key) %}
         {% set successor = successor_of(definition.relation) %}
         {% do create_relation(successor, definition, expanded.sql, columns) %}
         {% do put_in_place({definition.relation: successor}) %}
@@ -63,7 +63,7 @@
     {% endfor %}
     {% set exists = exists_relation(definition.relation) %}
     {% set hash = local_md5(
-        definition.kind ~ expanded.sql ~ definition.config['keys'] | string) %}
+        definition.kind ~ expanded.sql ~ definition.config.unique_key | string) %}
     {% set same = exists and deployed and deployed.rows_hash == hash
         and not refresh and not moved %}
 
@@ -77,7 +77,7 @@
     {% set triggers_hash = local_md5(triggers | string ~ definition.config.indexes | string) %}
     {% set in_place = triggers_are_in_place(definition, triggers.triggers) %}
     {#- Of a version that added to what was not finite -#}
-    {% set is_lost = same and definition.kind == 'accumulate'
+    {% set is_lost = same and definition.kind == 'aggregate'
         and deployed.triggers_hash != triggers_hash and run_query(
             'select true as it from ' ~ definition.relation ~ ' where '
             ~ is_not_finite(definition, columns) ~ ' limit 1').rows | length > 0 %}
@@ -218,10 +218,10 @@
     {% set name = name_of_relation(relation) %}
     {% set wanted = {} %}
     {% do wanted.update({
-        name ~ '_key_' ~ local_md5(definition.config['keys'] | string)[:8]:
+        name ~ '_key_' ~ local_md5(definition.config.unique_key | string)[:8]:
             'create unique index if not exists %I on %s ('
                 ~ indexed_keys(definition, columns) ~ ') nulls not distinct'
-    }) if definition.config['keys'] %}
+    }) if definition.config.unique_key %}
     {% for index in definition.config.indexes %}
         {% do wanted.update({
             name ~ '_' ~ local_md5(index)[:8]:

@@ -11,10 +11,10 @@
         'kind': 'view',
         'sql': sql,
         'parents': [table],
-        'config': {'keys': [], 'count': '', 'touched_by': {}, 'indexes': []},
+        'config': {'unique_key': [], 'count': '', 'lookup_keys': {}, 'indexes': []},
     } %}
     {% if var('at_once', false) %}
-        {% do definition.update({'changes': changes, 'key': config.get('keys')}) %}
+        {% do definition.update({'changes': changes, 'key': config.get('unique_key')}) %}
         {{ return(leave_to_the_end(definition)) }}
     {% endif %}
 
@@ -24,10 +24,10 @@
 
     {% set outcome = deploy_model(definition) %}
     {% call statement('main') %}
-        {{ table_of_changes(changes, config.get('keys')) }};
-        {{ note_changes(this.render(), table, changes, config.get('keys')) }}
+        {{ table_of_changes(changes, config.get('unique_key')) }};
+        {{ note_changes(this.render(), table, changes, config.get('unique_key')) }}
         {%- if outcome != 'unchanged' %}
-        {{ note_all([table], changes, config.get('keys')) }}
+        {{ note_all([table], changes, config.get('unique_key')) }}
         {%- endif %}
     {% endcall %}
 

@@ -13,10 +13,10 @@
         'sql': sql,
         'parents': parents,
         'config': {
-            'keys': maintained_list(config.get('keys', [])),
+            'unique_key': maintained_list(config.get('unique_key') or []),
             'count': config.get('count', ''),
-            'touched_by': config.get('touched_by', {}),
-            'touched_if': config.get('touched_if', {}),
+            'lookup_keys': config.get('lookup_keys', {}),
+            'affects_when': config.get('affects_when', {}),
             'indexes': config.get('indexed_on', []),
         },
     } %}

@@ -9,7 +9,7 @@
     {% set model_name = name_of_relation(definition.relation) %}
     {% set rank = '%03d' % rank_of_model(definition, models) %}
     {% set delta = {
-        'map': map_delta, 'recompute': recompute_delta, 'accumulate': accumulate_delta,
+        'per_row': per_row_delta, 'by_key': by_key_delta, 'aggregate': aggregate_delta,
     }[definition.kind] %}
     {% for table in expanded.reads %}
         {% set of_table = {} %}
@@ -66,10 +66,10 @@ set random_page_cost = 1.1
 set plan_cache_mode = force_generic_plan
 as $maintain$
 declare
-    {%- for key in definition.config['keys'] %}
+    {%- for key in definition.config.unique_key %}
     touched_{{ loop.index }} {{ without_database(definition.relation) }}.{{ key }}%type[];
     {%- endfor %}
-    {%- if definition.kind == 'accumulate' %}
+    {%- if definition.kind == 'aggregate' %}
     emptied boolean;
     {%- endif %}
 begin

@@ -7,13 +7,13 @@
 {% macro seed_file() %}
     {% set seed = {
         'file': model.original_file_path,
-        'keys': maintained_list(config.get('keys', [])),
+        'keys': maintained_list(config.get('unique_key') or []),
         'checks': config.get('checks', {}),
         'columns': [],
     } %}
     {% if not seed['keys'] %}
         {% do exceptions.raise_compiler_error(
-            "seed " ~ this ~ ": keys are missing: expected the columns that identify a row") %}
+            "seed " ~ this ~ ": unique_key is missing: expected the columns that identify a row") %}
     {% endif %}
     {% set lines = lines_of_seed(seed) %}
     {% set table = load_agate_table() %}

@@ -3,7 +3,7 @@
     models are PostgreSQL's. -#}
 {% macro materialize__create_indexes(relation) %}
     {% if config.get('serving', false) %}
-        {% set keys = config.get('keys', []) %}
+        {% set keys = config.get('unique_key') or [] %}
         {% call statement('create_index') %}
             create {{ 'default' if not keys }} index
             in cluster {{ adapter.generate_final_cluster_name(serving_cluster()) }}

@@ -1,13 +1,13 @@
 {#- A click later than every purchase, or than a purchase's first, changes nothing. -#}
 {{
     config(
-        delta='recompute',
-        keys=['purchase_id'],
-        touched_by={
+        delta='by_key',
+        unique_key=['purchase_id'],
+        lookup_keys={
             'stg_purchases': 'purchase_id',
             'purchase_first_clicks': 'purchase_id',
         },
-        touched_if={
+        affects_when={
             'base_clicks':
                 'changed.click_time <= (select max(purchase_time) from '
                 ~ ref('stg_purchases') ~ ') and '

@@ -1,7 +1,7 @@
 {{
     config(
-        delta='accumulate',
-        keys=['minute', 'topic', 'reason'],
+        delta='aggregate',
+        unique_key=['minute', 'topic', 'reason'],
         count='messages',
     )
 }}

@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys=['minute', 'category'], count='checkouts') }}
+{{ config(delta='aggregate', unique_key=['minute', 'category'], count='checkouts') }}
 
 with minutes as (
     {{ minute_categories(ref('checkouts')) }}

@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys=['minute', 'gender'], count='checkouts') }}
+{{ config(delta='aggregate', unique_key=['minute', 'gender'], count='checkouts') }}
 
 with minutes as (
     {{ minute_genders(ref('checkouts')) }}

@@ -1,4 +1,10 @@
-{{ config(delta='accumulate', keys=['minute', 'failure_reason'], count='checkouts') }}
+{{
+    config(
+        delta='aggregate',
+        unique_key=['minute', 'failure_reason'],
+        count='checkouts',
+    )
+}}
 
 with minutes as (
     {{ minute_payment_failures(ref('checkouts')) }}

@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys=['minute'], count='checkouts') }}
+{{ config(delta='aggregate', unique_key=['minute'], count='checkouts') }}
 
 with minutes as (
     {{ minute_revenue(ref('checkouts')) }}

@@ -1,7 +1,7 @@
 {{
     config(
-        delta='accumulate',
-        keys=['minute', 'source', 'is_advertisement'],
+        delta='aggregate',
+        unique_key=['minute', 'source', 'is_advertisement'],
         count='checkouts',
     )
 }}

@@ -1,4 +1,4 @@
-{{ config(keys='purchase_id') }}
+{{ config(unique_key='purchase_id') }}
 
 with checkouts as (
     select * from {{ ref('checkouts') }}

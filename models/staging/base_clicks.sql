@@ -1,7 +1,7 @@
 {{
     config(
-        delta='map',
-        keys=['kafka_partition', 'kafka_offset'],
+        delta='per_row',
+        unique_key=['kafka_partition', 'kafka_offset'],
         indexed_on=[
             '(' ~ indexed_text('user_id') ~ ', click_time)',
             '(click_time)',

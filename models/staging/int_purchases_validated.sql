@@ -1,8 +1,8 @@
 {{
     config(
-        delta='map',
-        keys=['kafka_partition', 'kafka_offset'],
-        touched_by={'users': 'user_id', 'products': 'product_id'},
+        delta='per_row',
+        unique_key=['kafka_partition', 'kafka_offset'],
+        lookup_keys={'users': 'user_id', 'products': 'product_id'},
         indexed_on=[
             '(' ~ indexed_text('user_id') ~ ', purchase_time)',
             '(' ~ indexed_text('product_id') ~ ')',

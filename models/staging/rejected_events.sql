@@ -1,7 +1,7 @@
 {{
     config(
-        delta='map',
-        keys=['topic', 'kafka_partition', 'kafka_offset'],
+        delta='per_row',
+        unique_key=['topic', 'kafka_partition', 'kafka_offset'],
         indexed_on=['(kafka_time)'],
     )
 }}

@@ -29,8 +29,8 @@ from forked_dbt import run_dbt
 from pipeline import Harness
 
 GONE = """
-{{ config(materialized='materialized_view', delta='accumulate',
-          keys=['unit_price'], count='checkouts') }}
+{{ config(materialized='materialized_view', delta='aggregate',
+          unique_key=['unit_price'], count='checkouts') }}
 select unit_price, count(*) as checkouts
 from {{ ref('checkouts') }} group by unit_price
 """

@@ -113,7 +113,7 @@ def test_an_edit_that_fails_leaves_the_old_pipeline_running(
 AT_ONCE = ("run", "--vars", "at_once: true")
 
 NEW = """
-{{ config(delta='accumulate', keys='shop_id', count='sales') }}
+{{ config(delta='aggregate', unique_key='shop_id', count='sales') }}
 select shop_id, count(*) as sales from {{ ref('sale_details') }} group by shop_id
 """
 
@@ -124,7 +124,7 @@ def edit_everything(project: ProjectAtWork) -> None:
     Columns come and go, with the models that read them adapted; models are added,
     renamed and turned from tables into views and back.
     """
-    table, view = "delta='map', keys='sale_id'", "materialized='view'"
+    table, view = "delta='per_row', unique_key='sale_id'", "materialized='view'"
     project.edit("large_sales", table, view)
     project.edit("dear_sales", view, table)
     project.edit("named_sales", "product is not null", "amount > 100")
@@ -240,7 +240,7 @@ def test_readers_read_while_all_is_computed(filled: ProjectAtWork) -> None:
 
 
 TOPIC = """
-{{ config(materialized='kafka_sink', keys='sale_id') }}
+{{ config(materialized='kafka_sink', unique_key='sale_id') }}
 select sale_id, amount::text as amount from {{ ref('sale_details') }}
 """
 
@@ -344,67 +344,74 @@ def test_a_run_repairs_sums_that_an_older_version_left_without_a_number(
 
 
 WRONG = {
-    "no_delta": ("{{ config(keys='sale_id') }}", "delta is 'none'"),
-    "no_keys": ("{{ config(delta='map') }}", "keys are missing"),
+    "no_delta": ("{{ config(unique_key='sale_id') }}", "delta is 'none'"),
+    "no_keys": ("{{ config(delta='per_row') }}", "unique_key is missing"),
     "no_such_key": (
-        "{{ config(delta='map', keys='id') }}",
+        "{{ config(delta='per_row', unique_key='id') }}",
         "the key 'id' is none of its columns",
     ),
     "joins": (
-        "{{ config(delta='map', keys='sale_id') }} with x as (select 1) "
+        "{{ config(delta='per_row', unique_key='sale_id') }} with x as (select 1) "
         "select s.sale_id from {{ source('shop', 'sales') }} as s cross join x",
-        "delta='map' with a join",
+        "delta='per_row' with a join",
     ),
     "two_origins": (
-        "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'shop_id'}) }}"
+        "{{ config(delta='per_row', unique_key='sale_id',"
+        " lookup_keys={'shops': 'shop_id'}) }}"
         " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"
         " left join {{ source('shop', 'shops') }} using (shop_id)"
         " union all select return_id, null from {{ source('shop', 'returns') }}",
         "reads 2 relations that are not in it",
     ),
     "renamed_key": (
-        "{{ config(delta='map', keys='sale', touched_by={'shops': 'shop_id'}) }}"
+        "{{ config(delta='per_row', unique_key='sale',"
+        " lookup_keys={'shops': 'shop_id'}) }}"
         " select s.sale_id as sale, s.shop_id from {{ source('shop', 'sales') }} as s"
         " left join {{ source('shop', 'shops') }} using (shop_id)",
         "the key 'sale' is no column of",
     ),
     "inner_look_up": (
-        "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'shop_id'}) }}"
+        "{{ config(delta='per_row', unique_key='sale_id',"
+        " lookup_keys={'shops': 'shop_id'}) }}"
         " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"
         " inner join {{ source('shop', 'shops') }} using (shop_id)",
-        "delta='map' with a join",
+        "delta='per_row' with a join",
     ),
     "no_count": (
-        "{{ config(delta='accumulate', keys='product', count='n') }} select product,"
+        "{{ config(delta='aggregate', unique_key='product', count='n') }}"
+        " select product,"
         " sum(amount) as amount from {{ source('shop', 'sales') }} group by 1",
         "count is 'n'",
     ),
     "no_number": (
-        "{{ config(delta='accumulate', keys='shop_id', count='n') }} select shop_id,"
+        "{{ config(delta='aggregate', unique_key='shop_id', count='n') }}"
+        " select shop_id,"
         " count(*) as n, max(product) as m from {{ source('shop', 'sales') }}"
         " group by 1",
         "column 'm' is of type text",
     ),
     "clock": (
-        "{{ config(delta='map', keys='sale_id') }} select sale_id from"
+        "{{ config(delta='per_row', unique_key='sale_id') }} select sale_id from"
         " {{ source('shop', 'sales') }} where sold_at < now()",
         "it reads the clock",
     ),
     "twice": (
-        "{{ config(delta='recompute', keys='sale_id') }} select a.sale_id from"
+        "{{ config(delta='by_key', unique_key='sale_id') }} select a.sale_id from"
         " {{ source('shop', 'sales') }} as a, {{ source('shop', 'sales') }} as b",
         "more than once",
     ),
     "touched": (
-        "{{ config(delta='recompute', keys='sale_id', touched_by={'shop': 'x'}) }}",
-        "touched_by names 'shop', which it doesn't read",
+        "{{ config(delta='by_key', unique_key='sale_id', lookup_keys={'shop': 'x'}) }}",
+        "lookup_keys names 'shop', which it doesn't read",
     ),
-    "touched_if": (
-        "{{ config(delta='recompute', keys='sale_id', touched_if={'shops': 'true'}) }}",
-        "touched_if names 'shops': expected a table that it reads",
+    "affects_when": (
+        "{{ config(delta='by_key', unique_key='sale_id',"
+        " affects_when={'shops': 'true'}) }}",
+        "affects_when names 'shops': expected a table that it reads",
     ),
     "touched_column": (
-        "{{ config(delta='map', keys='sale_id', touched_by={'shops': 'sale_id'}) }}"
+        "{{ config(delta='per_row', unique_key='sale_id',"
+        " lookup_keys={'shops': 'sale_id'}) }}"
         " select s.sale_id, s.shop_id from {{ source('shop', 'sales') }} as s"
         " left join {{ source('shop', 'shops') }} using (shop_id)",
         "expected one that both it and 'shops' have",

@@ -92,7 +92,9 @@ def model(sql: str, **config: object) -> str:
 @st.composite
 def like_sales(draw: st.DrawFn, parent: str) -> str:
     """Draw a model with the columns of sales, which reads another such relation."""
-    kind = draw(st.sampled_from(["view", "map", "look up", "inner join", "left join"]))
+    kind = draw(
+        st.sampled_from(["view", "per row", "look up", "inner join", "left join"])
+    )
     columns = {name: draw(st.sampled_from(texts)) for name, texts in COLUMNS.items()}
     where = draw(st.sampled_from(FILTERS))
     join = ""
@@ -113,20 +115,23 @@ def like_sales(draw: st.DrawFn, parent: str) -> str:
     match kind:
         case "view":
             return model(sql, materialized="view")
-        case "map":
-            return model(sql, delta="map", keys="sale_id")
+        case "per row":
+            return model(sql, delta="per_row", unique_key="sale_id")
         case "look up":
             return model(
-                sql, delta="map", keys="sale_id", touched_by={"shops": "shop_id"}
+                sql,
+                delta="per_row",
+                unique_key="sale_id",
+                lookup_keys={"shops": "shop_id"},
             )
         case "inner join":
-            return model(sql, delta="recompute", keys="sale_id")
+            return model(sql, delta="by_key", unique_key="sale_id")
         case _:
             return model(
                 sql,
-                delta="recompute",
-                keys="sale_id",
-                touched_by={parent: "sale_id", "shops": "shop_id"},
+                delta="by_key",
+                unique_key="sale_id",
+                lookup_keys={parent: "sale_id", "shops": "shop_id"},
                 indexed_on=["(shop_id)"],
             )
 
@@ -142,7 +147,7 @@ def totals(draw: st.DrawFn, parent: str) -> str:
         f"from {read(parent)} as sales\nwhere {draw(st.sampled_from(FILTERS))}\n"
         f"group by {', '.join(GROUPS[key] for key in keys)}"
     )
-    return model(sql, delta="accumulate", keys=keys, count="sales")
+    return model(sql, delta="aggregate", unique_key=keys, count="sales")
 
 
 @st.composite
@@ -156,7 +161,7 @@ def totals_of_two(draw: st.DrawFn, parent: str) -> str:
         "select 'return', count(*), coalesce(sum(returns.refund), 0)\n"
         f"from {read('returns')} as returns group by 1"
     )
-    return model(sql, delta="accumulate", keys="kind", count="number")
+    return model(sql, delta="aggregate", unique_key="kind", count="number")
 
 
 @st.composite
@@ -169,7 +174,7 @@ def movements(draw: st.DrawFn, parent: str) -> str:
         "select 'return', returns.return_id, - returns.refund\n"
         f"from {read('returns')} as returns"
     )
-    return model(sql, delta="map", keys=["kind", "id"])
+    return model(sql, delta="per_row", unique_key=["kind", "id"])
 
 
 @st.composite
@@ -183,7 +188,7 @@ def extremes(draw: st.DrawFn, parent: str) -> str:
         f"from {read(parent)} as sales where {draw(st.sampled_from(FILTERS))}\n"
         f"group by {', '.join(GROUPS[key] for key in keys)}"
     )
-    return model(sql, delta="recompute", keys=keys)
+    return model(sql, delta="by_key", unique_key=keys)
 
 
 @st.composite
@@ -203,7 +208,7 @@ def first_sales(draw: st.DrawFn, parent: str) -> str:
             f"select sales.*, row_number() over (partition by sales.{key}"
             f" order by {order}) as position\n{sales}\n) as ranked\nwhere position = 1"
         )
-    return model(sql, delta="recompute", keys=key)
+    return model(sql, delta="by_key", unique_key=key)
 
 
 @st.composite
@@ -219,7 +224,9 @@ def first_returns(draw: st.DrawFn, parent: str) -> str:
         f"order by {order}returns.return_id limit 1\n) as firsts\n"
         f"where {draw(st.sampled_from(FILTERS))}"
     )
-    return model(sql, delta="recompute", keys="sale_id", touched_by={parent: "sale_id"})
+    return model(
+        sql, delta="by_key", unique_key="sale_id", lookup_keys={parent: "sale_id"}
+    )
 
 
 @st.composite
@@ -231,7 +238,7 @@ def returned_sales(draw: st.DrawFn, parent: str) -> str:
         f"inner join {read(parent)} as sales on returns.sale_id = sales.sale_id\n"
         f"where {draw(st.sampled_from(FILTERS))}"
     )
-    return model(sql, delta="recompute", keys="return_id")
+    return model(sql, delta="by_key", unique_key="return_id")
 
 
 @st.composite
@@ -249,9 +256,9 @@ def compared_sales(draw: st.DrawFn, parent: str, other: str) -> str:
     )
     return model(
         sql,
-        delta="recompute",
-        keys="sale_id",
-        touched_by={parent: "sale_id", other: "sale_id"},
+        delta="by_key",
+        unique_key="sale_id",
+        lookup_keys={parent: "sale_id", other: "sale_id"},
     )
 
 

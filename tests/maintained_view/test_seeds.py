@@ -10,7 +10,7 @@ from project_at_work import ProjectAtWork
 CONFIG = """
 seeds:
   maintained:
-    +keys: [ware_id]
+    +unique_key: [ware_id]
     +column_types: {ware_id: text, name: text, price: 'PRICE'}
     +checks:
       price: {expected: a decimal from 0, condition: 0 <= price and price < 'Inf'}
@@ -18,11 +18,11 @@ seeds:
 
 MODELS = {
     "ware_prices": (
-        "{{ config(delta='map', keys='ware_id') }}"
+        "{{ config(delta='per_row', unique_key='ware_id') }}"
         " select ware_id, price from {{ ref('wares') }}"
     ),
     "ware_totals": (
-        "{{ config(delta='accumulate', keys='name', count='wares') }}"
+        "{{ config(delta='aggregate', unique_key='name', count='wares') }}"
         " select name, count(*) as wares, sum(price) as price"
         " from {{ ref('wares') }} group by name"
     ),
@@ -31,7 +31,7 @@ MODELS = {
         " select ware_id, price from {{ ref('wares') }} where price > 100"
     ),
     "dear_prices": (
-        "{{ config(delta='map', keys='ware_id') }}"
+        "{{ config(delta='per_row', unique_key='ware_id') }}"
         " select ware_id, price * 2 as price from {{ ref('dear_wares') }}"
     ),
 }

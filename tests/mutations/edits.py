@@ -385,7 +385,7 @@ EDITS = [
     Edit(
         "a look-up touches the changed rows' keys only",
         DELTAS,
-        "{% elif by == definition.config['keys'] %}",
+        "{% elif by == definition.config.unique_key %}",
         "{% elif by %}",
         MACROS,
     ),

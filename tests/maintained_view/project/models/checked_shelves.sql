@@ -1,4 +1,4 @@
-{{ config(delta='recompute', keys=['aisle', 'place']) }}
+{{ config(delta='by_key', unique_key=['aisle', 'place']) }}
 
 select
     aisle,

@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys=['day', 'product'], count='sales') }}
+{{ config(delta='aggregate', unique_key=['day', 'product'], count='sales') }}
 
 with details as (
     select * from {{ ref('sale_details') }}

@@ -1,4 +1,4 @@
-{{ config(delta='map', keys=['aisle', 'place']) }}
+{{ config(delta='per_row', unique_key=['aisle', 'place']) }}
 
 select
     aisle,

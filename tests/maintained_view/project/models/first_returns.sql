@@ -1,9 +1,9 @@
 {{
     config(
-        delta='recompute',
-        keys='sale_id',
-        touched_by={'sale_details': 'sale_id'},
-        touched_if={'returns': '(changed.refund >= stored.refund) is not false'},
+        delta='by_key',
+        unique_key='sale_id',
+        lookup_keys={'sale_details': 'sale_id'},
+        affects_when={'returns': '(changed.refund >= stored.refund) is not false'},
     )
 }}
 

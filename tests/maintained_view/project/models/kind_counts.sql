@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys='kind', count='movements') }}
+{{ config(delta='aggregate', unique_key='kind', count='movements') }}
 
 select
     kind,

@@ -1,8 +1,8 @@
 {{
     config(
-        delta='map',
-        keys='sale_id',
-        touched_by={'shops': 'shop_id'},
+        delta='per_row',
+        unique_key='sale_id',
+        lookup_keys={'shops': 'shop_id'},
         indexed_on=['(shop_id)'],
     )
 }}

@@ -1,4 +1,4 @@
-{{ config(delta='map', keys='sale_id') }}
+{{ config(delta='per_row', unique_key='sale_id') }}
 
 with sales as (
     select * from {{ source('shop', 'sales') }}

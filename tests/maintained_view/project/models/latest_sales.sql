@@ -1,4 +1,4 @@
-{{ config(delta='recompute', keys='shop_id') }}
+{{ config(delta='by_key', unique_key='shop_id') }}
 
 with sales as (
     select * from {{ source('shop', 'sales') }}

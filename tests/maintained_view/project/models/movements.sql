@@ -1,4 +1,4 @@
-{{ config(delta='map', keys=['kind', 'id']) }}
+{{ config(delta='per_row', unique_key=['kind', 'id']) }}
 
 select
     'sale' as kind,

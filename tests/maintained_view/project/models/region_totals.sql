@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys='region', count='sales') }}
+{{ config(delta='aggregate', unique_key='region', count='sales') }}
 
 with details as (
     select * from {{ ref('sale_details') }}

@@ -1,4 +1,4 @@
-{{ config(delta='recompute', keys='return_id') }}
+{{ config(delta='by_key', unique_key='return_id') }}
 
 with details as (
     select * from {{ ref('sale_details') }}

@@ -1,4 +1,4 @@
-{{ config(delta='accumulate', keys='day', count='sales') }}
+{{ config(delta='aggregate', unique_key='day', count='sales') }}
 
 with sales as (
     select * from {{ source('shop', 'sales') }}

@@ -1,8 +1,8 @@
 {{
     config(
-        delta='recompute',
-        keys='sale_id',
-        touched_by={'named_sales': 'sale_id', 'shops': 'shop_id'},
+        delta='by_key',
+        unique_key='sale_id',
+        lookup_keys={'named_sales': 'sale_id', 'shops': 'shop_id'},
         indexed_on=['(shop_id)'],
     )
 }}

@@ -1,5 +1,5 @@
 {#- Columns whose text depends on the session's settings. -#}
-{{ config(delta='map', keys='sale_id') }}
+{{ config(delta='per_row', unique_key='sale_id') }}
 
 select
     sale_id,
