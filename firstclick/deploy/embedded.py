@@ -118,7 +118,7 @@ class Deployer:
                 *("--project-dir", str(self.project)),
                 *("--profiles-dir", str(self.project)),
                 *("--exclude-resource-type", "test", "unit_test"),
-                *("--vars", "at_once: true"),
+                *("--vars", "single_transaction: true"),
             ],
             environment,
             self.project,

@@ -11,7 +11,7 @@
     {% endif %}
     {% set expanded, columns = plan.expanded, plan.columns %}
 
-    {% do hold_writers(plan) %}
+    {% do block_writers(plan) %}
     {% set outcome = namespace(word='updated') %}
     {% if not plan.exists %}
         {% do create_relation(definition.relation, definition, expanded.sql, columns) %}
@@ -20,7 +20,7 @@
         or (deployed and deployed.config.unique_key != definition.config.unique_key) %}
         {% set successor = successor_of(definition.relation) %}
         {% do create_relation(successor, definition, expanded.sql, columns) %}
-        {% do put_in_place({definition.relation: successor}) %}
+        {% do swap({definition.relation: successor}) %}
         {% set outcome.word = 'rebuilt' %}
     {% elif definition.kind == 'view' %}
         {#- Where only what it reads has changed, the view itself stays: to lock two
@@ -98,7 +98,7 @@
 
 
 {#- Lets nobody write to what the model reads until the transaction ends. -#}
-{% macro hold_writers(plan) %}
+{% macro block_writers(plan) %}
     {% for table in plan.triggers.triggers %}
         {% do run_query('lock table ' ~ table ~ ' in share row exclusive mode') %}
     {% endfor %}
@@ -118,9 +118,9 @@
 
 
 {#- Puts relations in the place of others: {relation: its successor, or none}. -#}
-{% macro put_in_place(successors) %}
+{% macro swap(successors) %}
     {% do run_query(
-        'select ' ~ maintenance_schema() ~ '.put_in_place('
+        'select ' ~ maintenance_schema() ~ '.swap('
         ~ text_array(successors.keys()) ~ ', ' ~ text_array(successors.values()) ~ ')') %}
 {% endmacro %}
 

@@ -1,11 +1,11 @@
 {#- Drops what an older version of the project deployed and this one has no more, with
     the triggers that keep it, unless a model that is deployed reads it still. So it runs
     before the models, whose columns such a reader would hold on to, and after them;
-    `at_once` does it itself. With `rebuild` all goes that messages can be derived into
+    `single_transaction` does it itself. With `rebuild` all goes that messages can be derived into
     again. -#}
 {% macro forget_models(at_start=false) %}
     {%- if not execute or adapter.type() != 'postgres' or flags.WHICH not in ['run', 'build']
-        or var('at_once', false) -%}
+        or var('single_transaction', false) -%}
         {{ return('') }}
     {%- endif -%}
     {%- set there = [] -%}

@@ -13,9 +13,9 @@
         'parents': [table],
         'config': {'unique_key': [], 'count': '', 'lookup_keys': {}, 'indexes': []},
     } %}
-    {% if var('at_once', false) %}
+    {% if var('single_transaction', false) %}
         {% do definition.update({'changes': changes, 'key': config.get('unique_key')}) %}
-        {{ return(leave_to_the_end(definition)) }}
+        {{ return(defer(definition)) }}
     {% endif %}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}

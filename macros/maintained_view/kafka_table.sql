@@ -3,8 +3,8 @@
     holds came from Kafka and can't be computed again. -#}
 {% materialization kafka_table, adapter='postgres' %}
     {% set target_relation = this.incorporate(type='table') %}
-    {% if var('at_once', false) %}
-        {{ return(leave_to_the_end(
+    {% if var('single_transaction', false) %}
+        {{ return(defer(
             {'relation': this.render(), 'kind': 'kafka_table', 'sql': sql,
                 'unique_on': config.get('unique_on')})) }}
     {% endif %}

@@ -1,5 +1,5 @@
 {#- What the materializations have in common: hooks, one transaction, grants. With the
-    variable `at_once` that is left to deploy_at_once(). -#}
+    variable `single_transaction` that is left to deploy_in_single_transaction(). -#}
 {% macro maintained_materialization(kind) %}
     {% set target_relation = this.incorporate(
         type='view' if kind == 'view' else 'table') %}
@@ -20,9 +20,9 @@
             'indexes': config.get('indexed_on', []),
         },
     } %}
-    {% if var('at_once', false) %}
+    {% if var('single_transaction', false) %}
         {% do definition.update({'refresh': should_full_refresh()}) %}
-        {{ return(leave_to_the_end(definition)) }}
+        {{ return(defer(definition)) }}
     {% endif %}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}

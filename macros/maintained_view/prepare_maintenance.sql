@@ -181,7 +181,7 @@ language sql immutable strict parallel safe
 return sha256(convert_to(value, 'UTF8'));
 
 {{ prepare_replaying() }}
-{{ prepare_put_in_place() }}
+{{ prepare_swap() }}
 {{ prepare_identities() }}
 {{ prepare_seeds() }}
 {% endmacro %}

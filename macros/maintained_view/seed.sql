@@ -22,8 +22,8 @@
         'record': this.schema ~ '.' ~ this.identifier,
     }) %}
     {% do stage_seed(seed) %}
-    {% if var('at_once', false) %}
-        {{ return(leave_to_the_end(seed)) }}
+    {% if var('single_transaction', false) %}
+        {{ return(defer(seed)) }}
     {% endif %}
 
     {% do begin_maintenance() %}

@@ -97,7 +97,7 @@
         {% for name, said in checks_of(relation).items() if said.startswith('seed: ') %}
             {% do run_query('alter table ' ~ relation ~ ' drop constraint ' ~ adapter.quote(name)) %}
         {% endfor %}
-        {% do run_query('select ' ~ maintenance_schema() ~ '.put_in_place(' ~ text_array([relation])
+        {% do run_query('select ' ~ maintenance_schema() ~ '.swap(' ~ text_array([relation])
             ~ ", array[null], 'alter table " ~ relation ~ ' '
             ~ retyped | join(', ') | replace("'", "''") ~ "')") %}
     {% endif %}

@@ -376,7 +376,7 @@ def test_an_edited_model_can_be_read_as_before(
         )
         with owner.transaction(force_rollback=True):
             owner.execute(
-                "select firstclick_maintenance.put_in_place("
+                "select firstclick_maintenance.swap("
                 "array['firstclick.checkouts'], array['firstclick.checkouts__new'])"
             )
             may_read = owner.execute(

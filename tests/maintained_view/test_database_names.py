@@ -8,7 +8,7 @@ import pytest
 from project_at_work import ProjectAtWork
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from test_edits import AT_ONCE
+from test_edits import SINGLE_TRANSACTION
 
 from conftest import SALES
 from firstclick.core.pipeline import Pipeline
@@ -36,7 +36,7 @@ def test_models_are_deployed_in_a_database_of_any_name(
         assert project.differences(connection) == {}
     project.edit("named_sales", "product is not null", "amount > 100")
     project.edit("sale_details", "sales.product,", "sales.product, 1 as one,")
-    result = project.dbt(*AT_ONCE)
+    result = project.dbt(*SINGLE_TRANSACTION)
     assert result.returncode == 0, result.stdout
     with project.connect() as connection:
         connection.execute("insert into sales values (900, 1, 'hat', 7000, now())")

@@ -177,7 +177,7 @@ OPTIONS = " ".join(
 )
 
 
-@pytest.mark.parametrize("arguments", [(), ("--vars", "at_once: true")])
+@pytest.mark.parametrize("arguments", [(), ("--vars", "single_transaction: true")])
 def test_the_session_that_deploys_does_not_decide_what_is_computed(
     project: ProjectAtWork, arguments: tuple[str, ...]
 ) -> None:

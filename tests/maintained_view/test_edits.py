@@ -137,7 +137,7 @@ def test_a_catalogue_of_an_earlier_version_is_understood(filled: ProjectAtWork) 
         assert filled.differences(connection) == {}
 
 
-AT_ONCE = ("run", "--vars", "at_once: true")
+SINGLE_TRANSACTION = ("run", "--vars", "single_transaction: true")
 
 NEW = """
 {{ config(delta='aggregate', unique_key='shop_id', count='sales') }}
@@ -202,7 +202,7 @@ def test_all_edits_of_a_run_become_visible_at_once(filled: ProjectAtWork) -> Non
         " (select amount > 0 from dear_sums)"
     )
     with reading(filled, query) as seen:
-        result = filled.dbt(*AT_ONCE)
+        result = filled.dbt(*SINGLE_TRANSACTION)
         assert result.returncode == 0, result.stdout
     before, after = amounts
     assert seen == {
@@ -239,7 +239,7 @@ def test_readers_read_while_all_is_computed(filled: ProjectAtWork) -> None:
         ThreadPoolExecutor() as pool,
     ):
         first.execute("select pg_advisory_lock(7)")
-        deploying = pool.submit(filled.dbt, *AT_ONCE)
+        deploying = pool.submit(filled.dbt, *SINGLE_TRANSACTION)
         try:
             while (
                 not deploying.done()
@@ -286,17 +286,17 @@ def test_what_differs_after_a_run_at_once_is_published_again(
 
     topic = filled.directory / "models" / "sale_topic.sql"
     topic.write_text(TOPIC)
-    assert filled.dbt(*AT_ONCE).returncode == 0
+    assert filled.dbt(*SINGLE_TRANSACTION).returncode == 0
     assert len(changes()) == 300
     filled.edit("named_sales", "product is not null", "sale_id > 1")
     filled.edit(
         "sale_details", "sales.amount,", "sales.amount + sale_id / 299 as amount,"
     )
-    assert filled.dbt(*AT_ONCE).returncode == 0
+    assert filled.dbt(*SINGLE_TRANSACTION).returncode == 0
     assert sorted(changes()) == ["1", "299", "300"]
     topic.write_text(TOPIC.replace("::text", "::integer::text"))
     filled.edit("named_sales", "sale_id > 1", "sale_id > 2")
-    assert filled.dbt(*AT_ONCE).returncode == 0
+    assert filled.dbt(*SINGLE_TRANSACTION).returncode == 0
     assert len(changes()) == 299
     with filled.connect() as connection:
         connection.execute("insert into sales values (900, 1, 'hat', 7000, now())")
@@ -309,7 +309,7 @@ def made_anew(project: ProjectAtWork) -> str:
     The output is without the lines that say that a model has begun.
     """
     before = made(project)
-    result = project.dbt(*AT_ONCE)
+    result = project.dbt(*SINGLE_TRANSACTION)
     assert result.returncode == 0, result.stdout
     assert made(project) == before
     return "\n".join(
@@ -324,20 +324,20 @@ def test_a_run_at_once_that_fails_changes_nothing(filled: ProjectAtWork) -> None
         NEW.replace("count(*)", "sum(1 / 0)")
     )
     with reading(filled) as seen:
-        result = filled.dbt(*AT_ONCE)
+        result = filled.dbt(*SINGLE_TRANSACTION)
     assert result.returncode != 0
     assert "division by zero" in result.stdout
     assert len(seen) == 1
     filled.edit("shop_sales", "sum(1 / 0) as sales", "no_column")
-    assert filled.dbt(*AT_ONCE).returncode != 0
+    assert filled.dbt(*SINGLE_TRANSACTION).returncode != 0
     filled.edit("shop_sales", "no_column", "{{ no_macro() }}")
-    assert filled.dbt(*AT_ONCE).returncode != 0
+    assert filled.dbt(*SINGLE_TRANSACTION).returncode != 0
     assert made(filled) == before
     with filled.connect() as connection:
         connection.execute("insert into sales values (900, 1, 'hat', 7000, now())")
         assert filled.differences(connection) == {}
     (filled.directory / "models" / "shop_sales.sql").write_text(NEW)
-    result = filled.dbt(*AT_ONCE)
+    result = filled.dbt(*SINGLE_TRANSACTION)
     assert result.returncode == 0, result.stdout
     with filled.connect() as connection:
         assert filled.differences(connection) == {}

@@ -19,7 +19,7 @@ update sales set amount = amount + 1 where sale_id = 3;
 delete from sales where sale_id = 4;
 """
 
-AT_ONCE = ("--vars", "at_once: true")
+SINGLE_TRANSACTION = ("--vars", "single_transaction: true")
 
 
 def problems(project: ProjectAtWork) -> list[tuple[str, str]]:
@@ -88,9 +88,9 @@ PASSED_BY: dict[str, tuple[LiteralString, str, str, str]] = {
 model that misses changes only in this way, the table, and the reported problem."""
 
 
-@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("single_transaction", [False, True])
 def test_a_run_brings_up_to_date_what_passed_the_triggers_by(
-    filled: ProjectAtWork, at_once: bool
+    filled: ProjectAtWork, single_transaction: bool
 ) -> None:
     assert problems(filled) == []
     with filled.connect() as connection:
@@ -99,7 +99,7 @@ def test_a_run_brings_up_to_date_what_passed_the_triggers_by(
         connection.execute(CHANGES)
         differing = filled.differences(connection)
     found = problems(filled)
-    result = filled.dbt("run", *(AT_ONCE if at_once else ()))
+    result = filled.dbt("run", *(SINGLE_TRANSACTION if single_transaction else ()))
     assert result.returncode == 0, result.stdout
     for way, (_, model, table, problem) in PASSED_BY.items():
         relation = f"{filled.schema}.{table}"

@@ -329,7 +329,7 @@ def test_any_models_equal_their_sql_after_any_transactions(
                     # Rebuild all models, each from others that are not visible yet.
                     # Commit first, or the deployment would wait for our own reads
                     connection.commit()
-                    project.run("--full-refresh", "--vars", "at_once: true")
+                    project.run("--full-refresh", "--vars", "single_transaction: true")
                 for _ in range(random.choice([1, 1, 2])):
                     statement, parameters = keeper.statement()
                     note(f"{number}: {statement} {parameters}")

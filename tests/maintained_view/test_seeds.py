@@ -38,7 +38,7 @@ MODELS = {
 
 FILE = "ware_id,name,price\nw1,hat,1.5\nw2,sock,2\nw3,hat,300\n"
 
-WAYS = [["build"], ["build", "--vars", "at_once: true"]]
+WAYS = [["build"], ["build", "--vars", "single_transaction: true"]]
 """The two ways to deploy: model by model, and all at once."""
 
 

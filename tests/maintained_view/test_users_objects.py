@@ -123,7 +123,7 @@ from pg_statistic_ext where stxnamespace::regnamespace::text = any(%(schemas)s)
 order by 1, 2, 3, 4
 """
 
-AT_ONCE = ("--vars", "at_once: true")
+SINGLE_TRANSACTION = ("--vars", "single_transaction: true")
 
 
 def seen(project: ProjectAtWork) -> list[tuple[Any, ...]]:
@@ -150,14 +150,14 @@ def edit(project: ProjectAtWork) -> None:
         project.edit(model, "as sales,", "as sales, count(*) as one,")
 
 
-@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("single_transaction", [True, False])
 def test_what_users_hung_on_relations_is_there_afterwards(
-    filled: ProjectAtWork, superuser: str, at_once: bool
+    filled: ProjectAtWork, superuser: str, single_transaction: bool
 ) -> None:
     hang(filled, superuser)
     before = seen(filled)
     edit(filled)
-    result = filled.dbt("run", *(AT_ONCE if at_once else ()))
+    result = filled.dbt("run", *(SINGLE_TRANSACTION if single_transaction else ()))
     assert result.returncode == 0, result.stdout
     assert seen(filled) == before
     with filled.connect() as connection:
@@ -212,7 +212,7 @@ def test_what_cannot_be_carried_over_is_refused_by_name(
     filled.edit("sale_details", "sales.product,", "sales.product as ware,")
     filled.edit("day_totals", "    product,\n", "    ware as product,\n")
     filled.edit("day_totals", "sold_at), product", "sold_at), ware")
-    result = filled.dbt("run", *AT_ONCE)
+    result = filled.dbt("run", *SINGLE_TRANSACTION)
     assert result.returncode != 0
     words = " ".join(result.stdout.replace(f"{filled.schema}.", "").split())
     assert complaint in words, words
@@ -229,7 +229,7 @@ def test_a_view_of_another_role_is_refused_by_name(
         connection.execute("create view theirs as select * from sale_details")
     before = seen(filled)
     edit(filled)
-    result = filled.dbt("run", *AT_ONCE)
+    result = filled.dbt("run", *SINGLE_TRANSACTION)
     assert result.returncode != 0
     assert f"alter view {filled.schema}.theirs owner to postgres" in result.stdout
     assert "have firstclick own it, or take it away" in result.stdout

@@ -433,14 +433,14 @@ EDITS = [
     ),
     Edit(
         "what is rebuilt at once reads what was there before",
-        "macros/maintained_view/deploy_at_once.sql",
+        "macros/maintained_view/deploy_in_single_transaction.sql",
         "{% do coming.stand_ins.update({relation: successor}) %}",
         "",
         MACROS,
     ),
     Edit(
         "a run with an error is deployed at once all the same",
-        "macros/maintained_view/deploy_at_once.sql",
+        "macros/maintained_view/deploy_in_single_transaction.sql",
         "['error', 'fail', 'runtime error', 'skipped']",
         "[]",
         MACROS,

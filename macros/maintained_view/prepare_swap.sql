@@ -1,6 +1,6 @@
 {#- The functions that put relations in the place of others, with all that users hung on
     them. What can't be carried over is refused by its name. -#}
-{% macro prepare_put_in_place() %}
+{% macro prepare_swap() %}
 {% set maintenance = maintenance_schema() %}
 -- Relations, and the views on them, and the views on those.
 create or replace function {{ maintenance }}.with_views(relations regclass[])
@@ -312,7 +312,8 @@ $$;
 -- With `altering` a relation stays, and that is done to it while nothing depends on it.
 drop function if exists {{ maintenance }}.put_in_place(regclass, regclass);
 drop function if exists {{ maintenance }}.put_in_place(text[], text[]);
-create or replace function {{ maintenance }}.put_in_place(
+drop function if exists {{ maintenance }}.put_in_place(text[], text[], text);
+create or replace function {{ maintenance }}.swap(
     names text[], successors text[], altering text default null
 )
 returns void language plpgsql as $$
@@ -480,7 +481,7 @@ begin
 end
 $$;
 
--- Runs a statement of put_in_place(), and names it where it fails.
+-- Runs a statement of swap(), and names it where it fails.
 create or replace procedure {{ maintenance }}.run_for_users(statement text)
 language plpgsql as $$
 begin

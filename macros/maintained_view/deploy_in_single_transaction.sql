@@ -1,14 +1,14 @@
 {#- Deploys all models in one transaction, at the end of a run with the variable
-    `at_once`. What changes is computed beside what is there, from the sources on, while
+    `single_transaction`. What changes is computed beside what is there, from the sources on, while
     readers read; then all takes its place in one short moment. Does nothing where a
     model could not be compiled. -#}
-{% macro deploy_at_once(results) %}
-    {%- if execute and adapter.type() == 'postgres' and var('at_once', false)
+{% macro deploy_in_single_transaction(results) %}
+    {%- if execute and adapter.type() == 'postgres' and var('single_transaction', false)
         and flags.WHICH in ['run', 'build']
         and not results | selectattr('status', 'in', ['error', 'fail', 'runtime error', 'skipped']) | list -%}
         {%- do begin_maintenance() -%}
         {%- do run_query("set local lock_timeout = '30s'") -%}
-        {%- do deploy_models(graph.get('left_to_the_end', [])) -%}
+        {%- do deploy_models(graph.get('deferred', [])) -%}
         {%- do adapter.commit() -%}
     {%- endif -%}
 {% endmacro %}
@@ -16,7 +16,7 @@
 
 {#- Leaves a model to the end of the run: its definition, and its hooks as they are
     rendered here. Those run in the transaction, whatever they say. -#}
-{% macro leave_to_the_end(definition) %}
+{% macro defer(definition) %}
     {% for name, hooks in {'pre_hooks': pre_hooks, 'post_hooks': post_hooks}.items() %}
         {% set rendered = [] %}
         {% for hook in hooks %}
@@ -25,8 +25,8 @@
         {% do definition.update({name: rendered | select | list}) %}
     {% endfor %}
     {% do definition.update({'node': graph.nodes[model.unique_id]}) %}
-    {% do graph.setdefault('left_to_the_end', []).append(definition) %}
-    {% call noop_statement('main', 'left to the end') %}{{ definition.sql }}{% endcall %}
+    {% do graph.setdefault('deferred', []).append(definition) %}
+    {% call noop_statement('main', 'deferred') %}{{ definition.sql }}{% endcall %}
     {{ return({'relations': []}) }}
 {% endmacro %}
 
@@ -37,7 +37,7 @@
     {% for node in graph.nodes.values()
         if node.resource_type == 'model' and node.relation_name not in left %}
         {% do exceptions.raise_compiler_error(
-            node.relation_name ~ " is not deployed: at_once is for all models") %}
+            node.relation_name ~ " is not deployed: single_transaction is for all models") %}
     {% endfor %}
     {% set deployed = deployed_models() %}
     {% do hold_sources(deployed) %}
@@ -110,7 +110,7 @@
         {{ return('') }}
     {% endif %}
     {% set outcome = namespace(word='updated' if plan.exists else 'created') %}
-    {% do hold_writers(plan) %}
+    {% do block_writers(plan) %}
     {% if definition.kind == 'view' %}
         {% do coming.successors.update({relation: none}) %}
         {% do coming.stand_ins.update({relation: '(\n' ~ plan.sql ~ '\n)'}) %}
@@ -178,7 +178,7 @@
     {% endfor %}
     {% do run_query('select ' ~ maintenance_schema() ~ '.lock_all(' ~ text_array(locked) ~ ')') %}
     {% do run_all(coming.alterations.values() | sum(start=[])) %}
-    {% do put_in_place(coming.successors) %}
+    {% do swap(coming.successors) %}
     {% do run_all(coming.removals.values() | sum(start=[])) %}
     {% for plan in coming.plans if not plan.is_deployed %}
         {% do install_triggers(plan.definition, plan.triggers) %}
