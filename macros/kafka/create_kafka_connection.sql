@@ -1,5 +1,6 @@
-{#- The connection to Kafka, made where it is missing, and the secrets that it needs,
-    which are set anew each time: so a password is changed by running dbt again. -#}
+{#- Materialize: create the connection to Kafka if it is missing, and the secrets that
+    it uses. Secrets are set on every run, so to change a password, set the variable and
+    run dbt again. -#}
 {% macro create_kafka_connection() %}
     {% set options = connection_options() %}
     {% for name, value in options.secrets.items() %}
@@ -19,7 +20,7 @@
 {%- endmacro %}
 
 
-{#- {options: [text], secrets: {name: literal}} -#}
+{#- Return {options: [text], secrets: {name: literal}}. -#}
 {% macro connection_options() %}
     {% set kafka = kafka_settings() %}
     {% set brokers = [] %}

@@ -1,4 +1,6 @@
-{#- The secrets by which Kafka is reached, made or set anew where there are any. -#}
+{#- RisingWave: create the secrets that the connection to Kafka uses, if it uses any.
+    They are set on every run, so to change a password, set the variable and run dbt
+    again. -#}
 {% macro create_kafka_secrets() %}
     {% set kafka = kafka_settings() %}
     {% set secrets = {'kafka_password': kafka.password, 'kafka_key': kafka.key} %}

@@ -1,4 +1,5 @@
-{#- How a table or a sink reaches a topic: the options of its `with`. -#}
+{#- RisingWave: return the options of `with (…)` that connect a table or a sink to a
+    topic. -#}
 {% macro kafka_options(topic) -%}
     {%- set kafka = kafka_settings() -%}
     {%- set given = {

@@ -1,6 +1,7 @@
-{#- How Kafka is reached, by the environment: {protocol, mechanism, username, password,
-    authority, certificate, key}, each an SQL literal, or none where it is not needed.
-    A mistake is a compile error that names the variable. -#}
+{#- Return the settings for connecting to Kafka, from the environment: {protocol,
+    mechanism, username, password, authority, certificate, key}. Each is an SQL literal,
+    or none if the protocol doesn't use it. If a variable is missing or wrong,
+    compilation fails with its name. -#}
 {% macro kafka_settings() %}
     {% set protocol = env_var('KAFKA_SECURITY_PROTOCOL', 'PLAINTEXT') %}
     {% set protocols = ['PLAINTEXT', 'SASL_PLAINTEXT', 'SASL_SSL', 'SSL'] %}
@@ -25,8 +26,8 @@
 {% endmacro %}
 
 
-{#- An environment variable as an SQL literal. Text of several lines (a certificate in
-    PEM) may have its line ends written as \n. -#}
+{#- Return an environment variable as an SQL literal. In a text of several lines, such
+    as a certificate (PEM), you may write the line ends as \n. -#}
 {% macro literal_of(name, default='') %}
     {% set value = env_var(name, default) %}
     {% if not value %}

@@ -1,6 +1,7 @@
-{#- A materialized view of what goes to a Kafka topic, and the sink that carries it
-    there. The sink outlives a deployment: it is told to read the new view, which needs
-    no second copy of the topic. -#}
+{#- Materialize: create a materialized view of the rows that go to a Kafka topic, and
+    the sink that sends them. A deployment replaces the view but keeps the sink, and
+    redirect_sink() points the sink at the new view. So Materialize doesn't send all
+    rows again. -#}
 {% materialization kafka_sink, adapter='materialize' %}
     {% set target_relation = this.incorporate(type='materialized_view') %}
     {% set existing = load_cached_relation(this) %}
@@ -20,13 +21,15 @@
 {% endmaterialization %}
 
 
-{#- A deployment leaves it alone. -#}
+{#- Sinks have a schema of their own, because a deployment replaces the models'
+    schema. -#}
 {% macro sinks_schema() -%}
     {{ return(target.schema ~ '_sinks') }}
 {%- endmacro %}
 
 
-{#- No proof that the key is unique is asked for: the contract says that it is. -#}
+{#- `not enforced`: Materialize needn't prove that the key is unique. It is
+    `purchase_id`, the primary key of `checkouts`, which a data test checks. -#}
 {% macro create_sink(relation, key) %}
     create sink if not exists {{ sinks_schema() }}.checkouts
     in cluster {{ sources_cluster() }}
@@ -42,7 +45,8 @@
 {% endmacro %}
 
 
-{#- After a deployment, before the schema that it replaced is dropped. -#}
+{#- `firstclick deploy` runs this after it swaps the schemas and before it drops the old
+    one. -#}
 {% macro redirect_sink() %}
     {% do run_query(
         'alter sink ' ~ sinks_schema() ~ '.checkouts set from '

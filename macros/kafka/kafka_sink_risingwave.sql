@@ -1,5 +1,6 @@
-{#- What the model's query yields, in a Kafka topic: a message with the key's text for
-    each row that changes, a tombstone for one that goes. At least once. -#}
+{#- RisingWave: create a sink that sends the rows of the model's query to a Kafka topic.
+    It sends a message whenever a row changes, with the row's key as text, and a
+    tombstone when a row is deleted. Delivery is at least once. -#}
 {% materialization kafka_sink, adapter='risingwave' %}
     {% set target_relation = this.incorporate(type='sink') %}
     {% set ddl %}

@@ -1,11 +1,13 @@
-{#- The body of a model that holds a topic message by message, the latest of each
-    key: event_key, the payload, kafka_partition, kafka_offset, kafka_time. -#}
+{#- Return the body of a model that holds a topic's messages, with the columns
+    event_key, payload, kafka_partition, kafka_offset and kafka_time. On PostgreSQL and
+    Materialize the relation holds the latest message of each key, on RisingWave every
+    message. -#}
 {% macro kafka_source(topic) %}
     {{- adapter.dispatch('kafka_source')(topic) -}}
 {% endmacro %}
 
-{#- Of messages without a key, which are few, each is one: their place alone needs an
-    index. -#}
+{#- A message without a key replaces no other: its partition and offset identify it.
+    Such messages are few, so the index only covers them. -#}
 {% macro postgres__kafka_source(topic) -%}
     event_key bytea,
     payload bytea not null,
@@ -15,7 +17,8 @@
     exclude (kafka_partition with =, kafka_offset with =) where (event_key is null)
 {%- endmacro %}
 
-{#- Bytes can't fail to decode, and are what is stored of a rejected message. -#}
+{#- Bytes can't fail to decode, and `rejected_events` shows a rejected message as it was
+    sent. -#}
 {% macro materialize__kafka_source(topic) -%}
     from kafka connection {{ kafka_connection() }} (topic '{{ kafka_topic(topic) }}')
     key format bytes
@@ -28,8 +31,9 @@
     envelope upsert
 {%- endmacro %}
 
-{#- All messages, kept an hour longer than they are read. A certificate among the
-    options would not be one with its lines indented. -#}
+{#- Keep messages for an hour longer than kept_messages() reads them. Don't indent the
+    lines of kafka_options(): a certificate among them (PEM) would no longer be
+    valid. -#}
 {% macro risingwave__kafka_source(topic) -%}
     (
         payload bytea,

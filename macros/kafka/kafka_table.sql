@@ -1,4 +1,5 @@
-{#- A source: the model's body says of which topic. -#}
+{#- Materialize: create a source that reads a topic of Kafka. The model's body says
+    which topic; kafka_source() writes it. -#}
 {% materialization kafka_table, adapter='materialize' %}
     {% set target_relation = this.incorporate(type='source') %}
     {% set ddl %}

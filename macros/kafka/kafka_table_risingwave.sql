@@ -1,5 +1,6 @@
-{#- A table that reads a topic: the model's body says what of it. What hangs on it is
-    dropped with it. -#}
+{#- RisingWave: create a table that reads a topic of Kafka. The model's body says which
+    topic; kafka_source() writes it. `dbt run --full-refresh` drops the table together
+    with everything that reads it. -#}
 {% materialization kafka_table, adapter='risingwave' %}
     {% set target_relation = this.incorporate(type='table') %}
     {% set ddl %}

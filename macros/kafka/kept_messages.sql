@@ -1,16 +1,20 @@
-{#- How long RisingWave keeps messages, in hours of Kafka's time: all that the retention
-    of events may yet need, who are at most 5 minutes ahead of Kafka's time, and clicks
-    that long and the window behind purchases. -#}
+{#- Return for how many hours of Kafka's time RisingWave keeps messages: retention +
+    attribution window + 5 minutes, rounded up. Events are kept for the retention,
+    clicks for the window longer, and an event's time may be up to 5 minutes after its
+    message's Kafka time. -#}
 {% macro hours_of_messages() %}
     {% set seconds = seconds_of('retention') + seconds_of('attribution_window') %}
     {{ return((seconds + 300 + 3599) // 3600) }}
 {% endmacro %}
 
 
-{#- A query of the messages that a table has of a topic: the latest of each key, each
-    of those without one; tombstones too. The latest is the one that Kafka stamped last:
-    partitions may have been added to the topic, and a key be in two of them. In one
-    partition stamps rise with the offsets where Kafka makes them. -#}
+{#- Select the latest message of each key from a table with a topic's messages, and
+    every message without a key. Tombstones are included.
+
+    The latest message is the one with the latest Kafka time, not the largest offset: if
+    somebody adds partitions to a topic, messages of one key may be in two of them.
+    Within a partition, Kafka's timestamps never decrease if Kafka sets them
+    (`message.timestamp.type=LogAppendTime`). -#}
 {% macro kept_messages(relation) -%}
     select event_key, payload, kafka_partition, kafka_offset, kafka_time
     from (

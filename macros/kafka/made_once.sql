@@ -1,6 +1,6 @@
-{#- The body of a materialization whose relation is made where it is missing, by `ddl`,
-    and kept: what it holds or sent would have to be read or sent again. `--full-refresh`
-    makes it anew. -#}
+{#- Run `ddl` to create the model's relation if it is missing, and keep it on later
+    runs. Otherwise the engine would have to read Kafka again from the beginning, or
+    send everything again. `dbt run --full-refresh` drops and creates it again. -#}
 {% macro made_once(target_relation, ddl) %}
     {% set existing = load_cached_relation(this) %}
     {{ run_hooks(pre_hooks) }}

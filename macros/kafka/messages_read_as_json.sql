@@ -1,11 +1,18 @@
-{#- Materialize: the messages of a source, their payloads read as JSON where they are
-    JSON. It has no cast that yields null, and one that fails makes every view on the
-    source an error for as long as the message is there. So what is cast was proved to
-    be JSON by patterns, each in time linear in the text's length: an object that holds
-    no other by a single one. Of others an outline is made, in which every string is ""
-    and whatever array or object holds no other becomes null, from the inside out. Of
-    JSON, null is what remains. Nesting deeper than a few levels takes a loop, whose
-    rows are kept in memory: they are few. -#}
+{#- Materialize: select the messages of a source, with the payload as JSON in
+    `document`, or null if it isn't a JSON object.
+
+    Materialize has no cast that returns null on an error. If a cast fails, every view
+    on the source returns that error for as long as the source holds the message. So
+    before the cast, regular expressions prove that the payload is JSON, each in time
+    linear in its length.
+
+    An object that contains no array or object takes a single pattern. For any other
+    object, the query makes an outline: it replaces every string by "", then every
+    innermost array or object by null, again and again. For example, `{"a": [1, {"b":
+    "c"}]}` becomes `{"": [1, {"": ""}]}`, then `{"": [1, null]}`, `{"": null}` and
+    `null`. The payload is JSON if null is all that remains. Deeper nesting than
+    `levels` takes a recursive query. It keeps its rows in memory, but there are few
+    such messages. -#}
 {% macro messages_read_as_json(relation) -%}
     {%- set json = json_patterns() -%}
     {%- set levels = 8 -%}
@@ -95,9 +102,10 @@
 {%- endmacro %}
 
 
-{#- JSON (RFC 8259) in patterns, without \u0000 and unpaired surrogates, and with as
-    many digits of a number as Materialize's 39 hold in any case: 18 on either side of
-    the point, and an exponent of at most 20. -#}
+{#- Return regular expressions for JSON (RFC 8259), with limits. They don't match \u0000
+    and unpaired surrogates, which a text can't hold. Materialize's numeric has 39
+    digits, so they only match numbers that fit in any case: up to 18 digits on either
+    side of the point, and an exponent of at most 20. -#}
 {% macro json_patterns() -%}
     {%- set space -%} [ \t\n\r]* {%- endset -%}
     {%- set pair -%}

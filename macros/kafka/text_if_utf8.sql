@@ -1,5 +1,6 @@
-{#- Materialize: bytes as text, null where they are not UTF-8 or hold a zero byte, of
-    which others' texts hold none. There convert_from() would be an error. -#}
+{#- Materialize: return bytes as text, or null if they aren't UTF-8, where
+    convert_from() would fail. Also return null if they contain a zero byte:
+    PostgreSQL's texts can't hold one, and all engines should give the same result. -#}
 {% macro text_if_utf8(bytes) -%}
     {%- set continued = '[89ab][0-9a-f]' -%}
     case

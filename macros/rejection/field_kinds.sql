@@ -1,5 +1,8 @@
-{#- The kinds of field: what each must be, in the specification's words; how it is read;
-    and the condition on what was read, null where it could not be. -#}
+{#- Return the kinds that a field can have, as {kind: {expected, value, condition}}.
+    `expected` is the specification's wording, as it appears in the reason of a
+    rejection. `value` reads the field from `document`, and is null if the JSON value
+    has another type. `condition` says whether that value is valid; it is null if the
+    value is. -#}
 {% macro field_kinds(field) %}
     {{ return({
         'text': {
@@ -43,7 +46,7 @@
 {% endmacro %}
 
 
-{#- A field that holds a JSON string. -#}
+{#- The field's text if it is a JSON string, otherwise null. -#}
 {% macro text_value(field) -%}
     case
         when jsonb_typeof(document->'{{ field }}') = 'string'

@@ -1,9 +1,12 @@
-{#- The first reason for which a message is rejected, null where there is none: no
-    key, not a JSON object, each field in its order, the key, the future. Reads
-    event_key, document, kafka_time and the field_values().
+{#- Return the reason to reject a message, null if it is accepted. If several rules are
+    broken, the first one counts, in this order: the message has no key; it isn't a JSON
+    object; a field is wrong, in the order of `fields`; the id is too long for an index;
+    the key differs from the id; the time is in the future. The query must have the
+    columns event_key, document, kafka_time and those of field_values().
 
-    fields: {field: kind}; the first is the event's id. is_indexed: whether the id is a
-    key of relations, which an engine's index may limit. -#}
+    fields: {field: kind}; the first one is the event's id. time: the field with the
+    event's time. is_indexed: whether the id is the primary key of a relation, so that
+    the engine's index may limit its length. -#}
 {% macro rejection_reason(fields, time, is_indexed=false) %}
     {%- set id = fields.keys() | first -%}
     case
