@@ -1,5 +1,6 @@
-{#- The end of a test: the rows that `actual` lacks of `expected`, and those that it
-    has beyond them; both are CTEs of the test. None where they hold the same. -#}
+{#- Return the end of a data test that compares two CTEs of it, `actual` and `expected`:
+    it selects the rows that are in only one of them, counting duplicates. If both hold
+    the same rows, the test passes. -#}
 {% macro differences() %}
 missing as (
     select * from expected

@@ -1,5 +1,5 @@
-{#- The time from which on events are kept: whole minutes, so that an insight by the
-    minute goes as a whole. -#}
+{#- Return the time before which events expire. It is rounded down to a whole minute, so
+    that a row of `minute_*` expires as a whole. -#}
 {% macro retained_since() -%}
     {{ minute_of('now() - ' ~ interval_of('retention')) }}
 {%- endmacro %}

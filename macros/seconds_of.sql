@@ -1,6 +1,6 @@
-{#- How many seconds a variable of the project is, which is written as `10 minutes`,
-    `36 hours` or `30 days`. An interval of days would be 23 or 25 hours in a session
-    whose time zone has daylight saving. -#}
+{#- Return the number of seconds in a variable of the project that holds a duration: `10
+    minutes`, `36 hours` or `30 days`. An interval of days would depend on the session's
+    time zone: where there is daylight saving time, a day can have 23 or 25 hours. -#}
 {% macro seconds_of(variable) %}
     {%- set text = var(variable) | string -%}
     {%- set parts = modules.re.fullmatch('([1-9][0-9]{0,9}) (second|minute|hour|day)s?', text) -%}
@@ -17,7 +17,7 @@
 {% endmacro %}
 
 
-{#- The same as an interval, which is as long in any session. -#}
+{#- Return the same as an interval, which has the same length in every session. -#}
 {% macro interval_of(variable) -%}
     interval '{{ seconds_of(variable) }} seconds'
 {%- endmacro %}

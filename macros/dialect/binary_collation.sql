@@ -1,5 +1,5 @@
-{#- A text to order by, as every engine orders it: by code points. PostgreSQL orders
-    as its database was made to, unless told. -#}
+{#- Return a text for `order by` that sorts by code point, as the other engines do.
+    PostgreSQL would sort by the database's collation. -#}
 {% macro binary_collation(column) %}
     {{- adapter.dispatch('binary_collation')(column) -}}
 {% endmacro %}

@@ -1,5 +1,5 @@
-{#- A key or a payload as text; in hexadecimal where it is not UTF-8 or holds a zero
-    byte, of which not every engine's texts hold any. -#}
+{#- Return a key or a payload as text, or in hexadecimal if it isn't UTF-8 or contains a
+    zero byte, which not every engine's texts can hold. -#}
 {% macro bytes_as_text(column) %}
     {{- adapter.dispatch('bytes_as_text')(column) -}}
 {% endmacro %}

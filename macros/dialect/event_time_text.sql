@@ -1,4 +1,5 @@
-{#- A time in the form that the events have: ISO 8601 in UTC, milliseconds, a Z. -#}
+{#- Return a time in the form that events have, ISO 8601 in UTC with milliseconds: for
+    example 2025-06-01T12:00:00.000Z. -#}
 {% macro event_time_text(column) %}
     {{- adapter.dispatch('event_time_text')(column) -}}
 {% endmacro %}

@@ -1,6 +1,6 @@
-{#- What stands between two queries for the rows of the first that the second lacks,
-    counted. RisingWave can't count: there a row that is there twice is for the tests of
-    uniqueness to find. -#}
+{#- Return the set operator for the rows of one query that another one lacks. It counts
+    duplicates, except on RisingWave, which has no `except all`; there the tests for
+    unique keys find a row that occurs twice. -#}
 {% macro except_all() %}
     {{- adapter.dispatch('except_all')() -}}
 {% endmacro %}

@@ -1,11 +1,13 @@
-{#- Of each purchase the earliest of its user's clicks in the window before it:
-    purchase_id, click_id, click_at, source, click_time. -#}
+{#- Select the first click of each purchase that has one: the earliest click of its user
+    in the attribution window before the purchase. The columns are purchase_id,
+    click_id, click_at, source and click_time. -#}
 {% macro first_clicks(purchases, clicks) %}
     {{- adapter.dispatch('first_clicks')(purchases, clicks) -}}
 {% endmacro %}
 
-{#- Looked up for each purchase. It has no WITH: PostgreSQL can't join into a view that
-    has one. -#}
+{#- The lateral join looks up a purchase's first click in an index. The query has no
+    WITH, because PostgreSQL doesn't push a join's condition into a view that has
+    one. -#}
 {% macro postgres__first_clicks(purchases, clicks) -%}
     select
         purchases.purchase_id,
@@ -31,7 +33,8 @@
     {{ postgres__first_clicks(purchases, clicks) }}
 {%- endmacro %}
 
-{#- A lateral join would keep the purchases twice more, to join its answers to them. -#}
+{#- For a lateral join, RisingWave would store the purchases two more times, to find
+    their clicks and to join those to them. -#}
 {% macro risingwave__first_clicks(purchases, clicks) -%}
     select purchase_id, click_id, click_at, source, click_time
     from (
@@ -52,8 +55,8 @@
     where place = 1
 {%- endmacro %}
 
-{#- The last condition says the same once more, for an index on purchases: a click then
-    looks at the purchases of its window only, not at all later ones. -#}
+{#- The last condition follows from the others. It lets PostgreSQL find the purchases of
+    a click in an index: only those in its window, not all later ones. -#}
 {% macro is_in_window() -%}
     {{ same_text('clicks.user_id', 'purchases.user_id') }}
     and clicks.click_time <= purchases.purchase_time

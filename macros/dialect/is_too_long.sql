@@ -1,5 +1,5 @@
-{#- Whether an id is too long for the index of a relation that has it as its key: an entry
-    of PostgreSQL's B-tree holds 2,704 bytes at most. -#}
+{#- Return whether an id is too long to be a relation's primary key: an entry of
+    PostgreSQL's B-tree holds at most 2,704 bytes. -#}
 {% macro is_too_long(column) %}
     {{- adapter.dispatch('is_too_long')(column) -}}
 {% endmacro %}

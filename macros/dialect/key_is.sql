@@ -1,4 +1,4 @@
-{#- Whether the message's key is that text. -#}
+{#- Return whether the message's key, `event_key`, is the text of a column. -#}
 {% macro key_is(column) %}
     {{- adapter.dispatch('key_is')(column) -}}
 {% endmacro %}

@@ -1,6 +1,8 @@
-{#- The latest message of each key, its payload read as JSON where it is JSON. A
-    query of event_key, payload, document, kafka_partition, kafka_offset, kafka_time:
-    the first two as they came, for bytes_as_text(). -#}
+{#- Select the latest message of each key: event_key, payload, document,
+    kafka_partition, kafka_offset, kafka_time. `document` is the payload as JSON. It is
+    null if the payload isn't JSON, and on the streaming engines also if it is JSON but
+    no object. `event_key` and `payload` are bytes, which bytes_as_text() makes
+    readable. -#}
 {% macro latest_messages(relation) %}
     {{- adapter.dispatch('latest_messages')(relation) -}}
 {% endmacro %}
@@ -20,8 +22,9 @@
     {{ messages_read_as_json(relation) }}
 {%- endmacro %}
 
-{#- What fails is null there, in what is kept up to date. Its cast takes more for space
-    around the document than JSON does. -#}
+{#- In a materialized view of RisingWave, an expression that fails is null. Its cast to
+    jsonb takes other characters than JSON's for space, so patterns check both ends of
+    the object. They also refuse \u0000, which PostgreSQL's jsonb can't hold. -#}
 {% macro risingwave__latest_messages(relation) -%}
     select
         event_key,

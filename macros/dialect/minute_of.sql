@@ -1,9 +1,10 @@
-{#- The start of the minute that a time is in. -#}
+{#- Return the start of a time's minute: 12:34:56 becomes 12:34:00. -#}
 {% macro minute_of(time) %}
     {{- adapter.dispatch('minute_of')(time) -}}
 {% endmacro %}
 
-{#- Looks up no time zone, as date_trunc() does for every row: a third of the time. -#}
+{#- date_bin() takes a third of the time of date_trunc(), which looks up the session's
+    time zone for every row. -#}
 {% macro postgres__minute_of(time) -%}
     date_bin('1 minute', {{ time }}, 'epoch')
 {%- endmacro %}

@@ -1,11 +1,13 @@
-{#- The rows of an insight by minute, of the last hour to the event: what
-    `minute_<insight>` holds, but in the two minutes at the edges only the checkouts
-    of the hour. A checkout counts while purchase_time <= now < purchase_time + 1 h. -#}
+{#- Select an insight by minute for the last hour, exact to the event: the rows of
+    `minute_<insight>`, but in the first and the last minute only from checkouts within
+    the hour. A checkout counts from its purchase_time until just before purchase_time +
+    1 hour. -#}
 {% macro minutes_of_last_hour(insight) %}
     {{- adapter.dispatch('minutes_of_last_hour')(insight) -}}
 {% endmacro %}
 
-{#- Whole minutes are there already; the edges hold one minute's checkouts together. -#}
+{#- The whole minutes are already stored. The two other minutes are computed when
+    somebody queries the view, and have at most one minute's checkouts together. -#}
 {% macro postgres__minutes_of_last_hour(insight) -%}
     {%- set by_minute = context['minute_' ~ insight] -%}
     select * from {{ ref('minute_' ~ insight) }}

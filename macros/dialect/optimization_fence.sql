@@ -1,6 +1,7 @@
-{#- Ends a CTE whose expressions are used more than once further down. PostgreSQL
-    would compute them for every use; the streaming engines share them by themselves.
-    `as materialized` would do as well, and costs a fifth more. -#}
+{#- End a CTE whose expressions the next steps use more than once. PostgreSQL would
+    inline the CTE and compute an expression again for every use; the streaming engines
+    compute it once. `as materialized` would help as well, but takes a fifth more
+    time. -#}
 {% macro optimization_fence() %}
     {{- adapter.dispatch('optimization_fence')() -}}
 {% endmacro %}

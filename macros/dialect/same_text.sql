@@ -1,6 +1,7 @@
-{#- Equality of two texts of any length that an index may serve. A PostgreSQL index
-    can't hold more than 2,700 bytes, and one of hashes takes half as long to keep: there
-    it is on `indexed_text()` of the column. -#}
+{#- Return the condition that two texts of any length are equal, in a form that can use
+    an index. An entry of a PostgreSQL index holds about 2,700 bytes at most, so the
+    index there is on indexed_text(), a hash. Such an index also takes half as long to
+    maintain. -#}
 {% macro same_text(one, other) %}
     {{- adapter.dispatch('same_text')(one, other) -}}
 {% endmacro %}

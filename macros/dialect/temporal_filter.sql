@@ -1,5 +1,6 @@
-{#- The moments at which a row counts: from its time on and for so long; at the end
-    itself only where `inclusive`. -#}
+{#- Return the condition that a row counts now: from its time on, for the duration. For
+    example, with '1 hour' a checkout of 12:00 counts from 12:00 until just before
+    13:00, and with `inclusive` also at 13:00 exactly. -#}
 {% macro temporal_filter(time, duration, inclusive=false) %}
     {{- adapter.dispatch('temporal_filter')(time, duration, inclusive) -}}
 {% endmacro %}

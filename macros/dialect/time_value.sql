@@ -1,10 +1,12 @@
-{#- A field that holds a time of the events' form as a timestamp with time zone. Of what
-    looks like one it may be another: a real one is what event_time_text() writes alike. -#}
+{#- Return a field's value as a timestamp with time zone if it looks like an event's
+    time, for example 2025-06-01T12:00:00.000Z. The result may be another time than the
+    field says, so compare event_time_text() of it with the field, as field_kinds()
+    does. -#}
 {% macro time_value(field) %}
     {{- adapter.dispatch('time_value')(field) -}}
 {% endmacro %}
 
-{#- It takes other forms as well, the 24th hour and the 60th second. -#}
+{#- PostgreSQL accepts other forms as well, and hour 24 and second 60. -#}
 {% macro postgres__time_value(field) -%}
     json_value(document, '$.{{ field }}' returning timestamptz null on error)
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- Checkouts of each product category by minute, over the checkouts that a condition
-    selects. -#}
+{#- Select the successful checkouts per minute and product category, among the checkouts
+    that the condition selects. -#}
 {% macro minute_categories(checkouts, condition='true') %}
         select
             {{ minute_of('purchase_time') }} as minute,

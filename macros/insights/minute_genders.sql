@@ -1,5 +1,5 @@
-{#- Checkouts of each customer gender by minute, over the checkouts that a condition
-    selects. -#}
+{#- Select the successful checkouts per minute and customer's gender, among the
+    checkouts that the condition selects. -#}
 {% macro minute_genders(checkouts, condition='true') %}
         select
             {{ minute_of('purchase_time') }} as minute,

@@ -1,5 +1,5 @@
-{#- Failed checkouts of each reason by minute, over the checkouts that a condition
-    selects. -#}
+{#- Select the failed checkouts per minute and reason, among the checkouts that the
+    condition selects. -#}
 {% macro minute_payment_failures(checkouts, condition='true') %}
         select
             {{ minute_of('purchase_time') }} as minute,

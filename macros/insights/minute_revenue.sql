@@ -1,4 +1,5 @@
-{#- Revenue by minute, over the checkouts that a condition selects. -#}
+{#- Select the successful checkouts, their revenue and their profit per minute, among
+    the checkouts that the condition selects. -#}
 {% macro minute_revenue(checkouts, condition='true') %}
         select
             {{ minute_of('purchase_time') }} as minute,

@@ -1,5 +1,6 @@
-{#- Checkouts of each click source by minute, over the checkouts that a condition
-    selects: `minute_sources`, and the last hour's minutes. -#}
+{#- Select the successful checkouts with a first click per minute and click source,
+    among the checkouts that the condition selects: all of them for `minute_sources`,
+    those of the last hour or of its edges for `last_hour_sources`. -#}
 {% macro minute_sources(checkouts, condition='true') %}
         select
             {{ minute_of('purchase_time') }} as minute,

@@ -8,11 +8,11 @@
 
     An object that contains no array or object takes a single pattern. For any other
     object, the query makes an outline: it replaces every string by "", then every
-    innermost array or object by null, again and again. For example, `{"a": [1, {"b":
-    "c"}]}` becomes `{"": [1, {"": ""}]}`, then `{"": [1, null]}`, `{"": null}` and
-    `null`. The payload is JSON if null is all that remains. Deeper nesting than
-    `levels` takes a recursive query. It keeps its rows in memory, but there are few
-    such messages. -#}
+    innermost array or object by null, again and again. For example,
+    `{"a": [1, {"b": "c"}]}` becomes `{"": [1, {"": ""}]}`, then `{"": [1, null]}`,
+    `{"": null}` and `null`. The payload is JSON if null is all that remains. Deeper
+    nesting than `levels` takes a recursive query. It keeps its rows in memory, but
+    there are few such messages. -#}
 {% macro messages_read_as_json(relation) -%}
     {%- set json = json_patterns() -%}
     {%- set levels = 8 -%}
@@ -103,9 +103,9 @@
 
 
 {#- Return regular expressions for JSON (RFC 8259), with limits. They don't match \u0000
-    and unpaired surrogates, which a text can't hold. Materialize's numeric has 39
-    digits, so they only match numbers that fit in any case: up to 18 digits on either
-    side of the point, and an exponent of at most 20. -#}
+    and unpaired surrogates, which PostgreSQL's jsonb refuses. Materialize's numeric has
+    39 digits, so they only match numbers that fit in any case: up to 18 digits on
+    either side of the point, and an exponent of at most 20. -#}
 {% macro json_patterns() -%}
     {%- set space -%} [ \t\n\r]* {%- endset -%}
     {%- set pair -%}
