@@ -29,7 +29,8 @@ FORMATS = {
     "backslash_quote": "safe_encoding",
     "quote_all_identifiers": "off",
     "transform_null_equals": "off",
-    "search_path": '"$user", public',
+    # PostgreSQL's default in a spelling of our own: see _TOLD
+    "search_path": '"$user",public',
 }
 """How values are written and read, and how names are resolved: PostgreSQL's defaults,
 but with UTC as the time zone."""
@@ -53,8 +54,8 @@ LIMITS = {
 }
 """Limits and timeouts of a session: none, which are PostgreSQL's defaults."""
 
-# Since version 18, PostgreSQL reports search_path to each client, so that its value
-# shows whether the options reached the server. No pooler has our value as its default
+# Since version 18, PostgreSQL reports search_path to each client, letter by letter. Our
+# spelling lacks a space, so that it shows whether the options reached the server
 _TOLD = "search_path"
 _TOLD_SINCE = 180000
 

@@ -158,6 +158,25 @@ def test_options_of_the_url_are_kept(site: Site) -> None:
         assert kept == ("on",)
 
 
+@pytest.fixture(params=["another", "the default"])
+def search_path(
+    request: pytest.FixtureRequest, site: Site, servers: Pipeline
+) -> Iterator[None]:
+    """Let the database have another search_path than PostgreSQL's default, or that."""
+    with superuser(servers, "postgres") as connection:
+        database = sql.Identifier(NAME)
+        if request.param == "the default":
+            connection.execute(
+                sql.SQL("alter database {} reset search_path").format(database)
+            )
+        yield
+        connection.execute(
+            sql.SQL("alter database {} set search_path to {}").format(
+                database, OF_THE_DATABASE["search_path"]
+            )
+        )
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -167,6 +186,7 @@ def test_options_of_the_url_are_kept(site: Site) -> None:
         None,
     ],
 )
+@pytest.mark.usefixtures("search_path")
 def test_a_pooler_without_options_makes_no_difference(
     site: Site, refusal: str | None
 ) -> None:
