@@ -51,7 +51,7 @@ _TLS_MODES = ("require", "verify-ca", "verify-full")
 # - max_wal_size, checkpoint_timeout: fewer checkpoints, so fewer whole pages in the log
 # - log_checkpoints: their lines would hide the important ones
 _CONFIG = """\
-# Written anew by each start; ALTER SYSTEM overrides it.
+# Each start writes this file again; ALTER SYSTEM overrides it.
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 port = {port}
@@ -99,7 +99,7 @@ ssl_min_protocol_version = 'TLSv1.3'
 
 # The dashboards' and the workers' roles may only connect to the pipeline's database
 _HBA = """\
-# Written anew by each start.
+# Each start writes this file again.
 {kind} {database} all 127.0.0.1/32 scram-sha-256
 {kind} all "/^({roles})(_|$)" 127.0.0.1/32 reject
 {kind} all all 127.0.0.1/32 scram-sha-256
