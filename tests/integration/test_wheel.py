@@ -92,6 +92,15 @@ def test_a_project_that_init_wrote_is_deployed_as_you_edit_it(
     assert not (shop / "target").exists() and not (shop / "logs").exists()
 
 
+def test_dbt_names_a_seed_that_is_not_utf_8(python: Path, directory: Path) -> None:
+    _firstclick(python, directory, "init", "shop")
+    seed = directory / "shop" / "seeds" / "users.csv"
+    seed.write_bytes(seed.read_bytes() + b"U99999,Ren\xe9\n")
+    parsed = _command(python, "dbt", directory / "shop", "parse")
+    assert parsed.returncode != 0
+    assert "users.csv, line 2002, user_id 'U99999': not in UTF-8" in parsed.stdout
+
+
 def test_a_directory_that_is_not_empty_is_left_alone(
     python: Path, directory: Path
 ) -> None:
@@ -116,8 +125,14 @@ def test_a_project_that_is_none_is_named(python: Path, directory: Path) -> None:
 def _firstclick(
     python: Path, directory: Path, *arguments: str, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
+    return _command(python, "firstclick", directory, *arguments, **variables)
+
+
+def _command(
+    python: Path, name: str, directory: Path, *arguments: str, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [python.with_name("firstclick"), *arguments],
+        [python.with_name(name), *arguments],
         cwd=directory,
         env={
             **{

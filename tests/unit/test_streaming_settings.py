@@ -1,10 +1,14 @@
 """Commands for streaming engines report missing settings before they do anything."""
 
+from pathlib import Path
+
 import pytest
 
 from firstclick.core.errors import ServerError, SettingsError
 from firstclick.core.settings import Settings
 from firstclick.deploy import deploy, streaming
+from firstclick.deploy.models import Models
+from firstclick.deploy.project_files import write_project
 from firstclick.operate.repair import require_materialize
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -56,6 +60,21 @@ def test_an_extra_that_is_not_installed_is_named(
 def test_an_engine_that_does_not_answer_is_named(target: str) -> None:
     with pytest.raises(ServerError, match="DATABASE_URL"):
         deploy(settings(target=target, **SERVERS), print)
+
+
+def test_dbt_writes_into_the_home_and_not_into_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    project, home = tmp_path / "project", tmp_path / "home"
+    write_project(project)
+    before = sorted(project.rglob("*"))
+    own = settings(**SERVERS).model_copy(update={"home": home, "project": project})
+    Models(own, NOWHERE).dbt("parse")
+    assert sorted(project.rglob("*")) == before
+    assert (home / "dbt" / "manifest.json").is_file()
+    assert (home / "logs" / "dbt.log").is_file()
 
 
 @pytest.mark.parametrize(
