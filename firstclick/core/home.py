@@ -200,7 +200,7 @@ class Home:
                 # Remedy: Choose a home below directories that only root and you can
                 #   change, for example in `/var/lib`. `/tmp` is fine, too.
                 f"{found}, on the way to the home {self.path}, can be changed by other "
-                "users, expected by its owner alone: set FIRSTCLICK_HOME to a "
+                "users, expected only by its owner: set FIRSTCLICK_HOME to a "
                 "directory that nobody else can replace"
             )
 
@@ -239,7 +239,7 @@ class Home:
                 #   passwords are sent.
                 # Remedy: Check that nothing in it is foreign, then take the permission
                 #   away.
-                f"{path} can be written to by others, expected by its owner alone: "
+                f"{path} can be written to by others, expected only by its owner: "
                 f"look at what is in it, then run `chmod go-w {path}`"
             )
 

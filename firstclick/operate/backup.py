@@ -90,8 +90,8 @@ def restore(settings: Settings, file: Path) -> str:
     if archive.schemas() != set(schemas):
         surplus = ", ".join(sorted(archive.schemas() - set(schemas))) or "less"
         raise HomeError(
-            f"{file} holds {surplus} besides {settings.schema_name}, expected a "
-            "pipeline alone, as backup writes it: use pg_restore for another archive"
+            f"{file} holds {surplus} besides {settings.schema_name}, expected "
+            "only a pipeline, as backup writes it: use pg_restore for another archive"
         )
     if find(settings.home) is not None:
         raise HomeError(
@@ -237,7 +237,7 @@ def _look_for_strangers(connection: psycopg.Connection, stack: Pipeline) -> None
             # Remedy: Move it (`alter table … set schema …`) or drop it, then restore
             #   again.
             f"{found[0]}{others} would be lost with {stack.schema_name}, which is to "
-            "be replaced, expected the pipeline's own alone: move it to another "
+            "be replaced, expected only the pipeline's own: move it to another "
             "schema or drop it, or restore into another home"
         )
 

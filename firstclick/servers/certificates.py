@@ -74,7 +74,7 @@ def given(certificate: Path, key: Path, authority: Path) -> Certificates:
                     # Remedy: Keep the files below directories that only root and you
                     #   can change.
                     f"{found}, on the way to {file}, can be changed by other users, "
-                    "expected by its owner alone: keep what FIRSTCLICK_TLS_CERTIFICATE"
+                    "expected only by its owner: keep what FIRSTCLICK_TLS_CERTIFICATE"
                     ", FIRSTCLICK_TLS_KEY and FIRSTCLICK_TLS_CA name where nobody else "
                     "can write"
                 )

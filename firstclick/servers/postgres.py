@@ -494,7 +494,7 @@ def programs_directory(given: Path | None, program: str = "postgres") -> Path:
                 # Remedy: Install PostgreSQL below directories that only root and you
                 #   can change.
                 f"{found}, on the way to FIRSTCLICK_POSTGRES_PROGRAMS, can be changed "
-                "by other users, expected by its owner alone: set it to a directory "
+                "by other users, expected only by its owner: set it to a directory "
                 "where nobody else can write"
             )
         return given
