@@ -64,7 +64,7 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
         say(f"{held * MOST_MESSAGES:,} events to begin with")
         for number, batch in enumerate(islice(stream, held), 1):
             writer.pipeline(batch)
-            # The connector forgets its plans each time that the rows have doubled
+            # The connector forgets its plans, too, each time that the rows have doubled
             if number.bit_count() == 1:
                 writer.forget_plans()
         say(f"{rounds} batches of {MOST_MESSAGES:,} events, both ways")
@@ -103,7 +103,7 @@ def copy(quick: bool, say: Callable[[str], None]) -> Section:
 
 
 class _Writer:
-    """Stores a batch in either way; both methods return the seconds that it took."""
+    """A writer that stores a batch in either way, and returns the seconds it took."""
 
     def __init__(self, connection: Connection, stage: Stage) -> None:
         log = logging.getLogger(__name__)

@@ -63,7 +63,7 @@ def show(sections: Iterable[Section], console: Console) -> None:
 def number(value: float) -> str:
     """Format a value with three significant digits, below one with two.
 
-    Digits before the decimal point are never rounded: 12345.6 becomes ``12,346``.
+    From 100 on, it keeps all digits before the point: 12345.6 becomes ``12,346``.
     """
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"

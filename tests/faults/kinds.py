@@ -378,7 +378,7 @@ def _kill_again(site: Site, name: str) -> Done:
 
 
 def _kill_at_start(site: Site) -> Done:
-    """Kill a process while the whole stack starts; if that fails, start it again."""
+    """Kill a process while the stack starts; if the stack fails, start it again."""
     name = site.random.choice(PROCESSES)
     delay = site.random.uniform(0, 1)
     last = site.process(name)

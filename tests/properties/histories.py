@@ -182,7 +182,7 @@ def products() -> st.SearchStrategy[list[Statement]]:
 
 
 def reference_data() -> st.SearchStrategy[list[Statement]]:
-    """Draw the initial reference data, which has most users and products."""
+    """Draw the initial reference data: the most frequent user and product, and more."""
     some = st.lists(st.one_of(users(), products()), max_size=3)
     return some.map(
         lambda changes: [
