@@ -1,15 +1,15 @@
-{#- The clusters, by the settings' names. Sources and sinks do little work, so they
-    share one. -#}
+{#- Materialize: return the names of the clusters, which the settings choose. Sources
+    and sinks share one, because they do little work. -#}
 {% macro sources_cluster() -%}
     {{ return(env_var('FIRSTCLICK_SOURCES_CLUSTER', 'quickstart')) }}
 {%- endmacro %}
 
-{#- Where the models are kept up to date; profiles.yml reads the same variable. -#}
+{#- The cluster that maintains the models. profiles.yml reads the same variable. -#}
 {% macro compute_cluster() -%}
     {{ return(env_var('FIRSTCLICK_COMPUTE_CLUSTER', 'quickstart')) }}
 {%- endmacro %}
 
-{#- Whose memory holds what readers ask for. -#}
+{#- The cluster whose memory holds the indexes that readers use. -#}
 {% macro serving_cluster() -%}
     {{ return(env_var('FIRSTCLICK_SERVING_CLUSTER', 'quickstart')) }}
 {%- endmacro %}

@@ -1,6 +1,8 @@
-{#- Materialize: keeps what readers ask for in a cluster's memory, by the model's keys
-    where it has any. What only other models read needs none. The `indexes` of the
-    models are PostgreSQL's. -#}
+{#- Materialize: create an index on a model that readers query (`serving: true`), which
+    keeps its rows in the memory of the serving cluster. The index is on the model's
+    `unique_key`, if it has one. A model that only other models read needs no index.
+    dbt-materialize would create the model's `indexes`, but those are for
+    PostgreSQL. -#}
 {% macro materialize__create_indexes(relation) %}
     {% if config.get('serving', false) %}
         {% set keys = config.get('unique_key') or [] %}

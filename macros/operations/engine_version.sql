@@ -1,4 +1,4 @@
-{#- One row: the engine's name and version. -#}
+{#- Select one row with the engine's name and version. -#}
 {% macro engine_version() %}
     {{- adapter.dispatch('engine_version')() -}}
 {% endmacro %}
@@ -15,7 +15,8 @@
         mz_version() as version
 {%- endmacro %}
 
-{#- version() is PostgreSQL-13.14.0-RisingWave-2.8.4 (and a hash). -#}
+{#- version() returns, for example, `PostgreSQL-13.14.0-RisingWave-2.8.4 (…)`, with a
+    hash in the brackets. -#}
 {% macro risingwave__engine_version() -%}
     select
         'RisingWave' as engine,

@@ -1,11 +1,12 @@
-{#- Where things are on the streaming engines. A deployment replaces the pipeline's
-    schema as a whole; sources and reference data, which must outlive it, are in one of
-    their own. -#}
+{#- Return the schema of the sources and the reference data on the streaming engines. A
+    deployment replaces the models' schema as a whole; the sources and the reference
+    data have to outlive it, so they have a schema of their own. -#}
 {% macro sources_schema() -%}
     {{ return(target.schema ~ '_sources') }}
 {%- endmacro %}
 
-{#- That of the models, or where their next version is built beside them. -#}
+{#- Return the models' schema. During a deployment, that is the one in which the next
+    version is built beside them. -#}
 {% macro models_schema() -%}
     {{ return(target.schema ~ ('_dbt_deploy' if var('deploy', false) else '')) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- Lets the dashboards' role read a view, as soon as it is there: a hook after each
-    model that a dashboard may show. -#}
+{#- Let the dashboards' role read the view that dbt has just created. This is a
+    post-hook of every model that a dashboard may show. -#}
 {% macro grant_reading() %}
     {%- if config.get('materialized') in ['view', 'materialized_view'] -%}
         {{- adapter.dispatch('grant_reading')() -}}

@@ -1,10 +1,11 @@
-{#- Lets each worker's role do its work on a relation, as soon as it is there, and
-    nothing else: a hook after each model that a worker reads or writes. -#}
+{#- Give each worker's role the privileges that its work on a relation needs, and no
+    others. This is a post-hook of every model that a worker reads or writes. -#}
 {% macro grant_working() %}
     {%- if execute -%}{{- adapter.dispatch('grant_working')() -}}{%- endif -%}
 {% endmacro %}
 
-{#- The connector reads no payload, and the others write none. -#}
+{#- The connector can write payloads but not read them. No other worker can write
+    messages. -#}
 {% macro postgres__grant_working() %}
 {% set messages = {
     'connector': [

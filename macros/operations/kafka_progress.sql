@@ -1,11 +1,13 @@
-{#- How far each topic has been read: topic, newest_kafka_time, lag_messages,
-    freshness_seconds, lost_messages; null where the engine can't know. -#}
+{#- Select how far the engine has read each topic: topic, newest_kafka_time,
+    lag_messages, freshness_seconds, lost_messages. A value is null if the engine can't
+    know it. -#}
 {% macro kafka_progress() %}
     {{- adapter.dispatch('kafka_progress')() -}}
 {% endmacro %}
 
-{#- What Kafka held at the last comparison is visible, or else what is newer than the
-    newest visible message is not. -#}
+{#- If the connector has read everything, readers see all messages that Kafka had at
+    `checked_at`, when the connector last compared. Otherwise they may lack any message
+    that is newer than the newest one that they see. -#}
 {% macro postgres__kafka_progress() -%}
     select
         topic,
@@ -22,8 +24,8 @@
     group by topic
 {%- endmacro %}
 
-{#- A query's time is one up to which the sources are complete: what Kafka held then is
-    in the answer, and what came later is not. -#}
+{#- Materialize answers a query as of a time at which its sources are complete: the
+    result includes all messages that Kafka had then, and none that came later. -#}
 {% macro materialize__kafka_progress() -%}
     {{ newest_messages(
         "greatest(extract(epoch from now()) - mz_now()::text::numeric / 1000, 0)"
@@ -34,7 +36,8 @@
     {{ newest_messages('null::numeric') }}
 {%- endmacro %}
 
-{#- By the minute: to the millisecond it would take the time of each message kept. -#}
+{#- `newest_kafka_time` is only exact to the minute: for more, the engine would have to
+    keep the time of every message. -#}
 {% macro newest_messages(freshness) -%}
     select
         topic,

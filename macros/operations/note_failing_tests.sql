@@ -1,6 +1,6 @@
-{#- Runs at the end of every command: where stored tests are kept up to date by the
-    engine, makes `failing_tests` of them. `dbt test --store-failures` stores them on
-    Materialize, `--vars 'continuous_tests: true'` on RisingWave. -#}
+{#- Create the view `failing_tests` of the data tests that the engine keeps up to date.
+    This runs at the end of every command. On Materialize, `dbt test --store-failures`
+    stores the tests, on RisingWave `dbt test --vars 'continuous_tests: true'`. -#}
 {% macro note_failing_tests() %}
     {%- if execute and flags.WHICH in ('build', 'test') -%}
         {{- adapter.dispatch('note_failing_tests')() -}}
@@ -45,8 +45,9 @@
 {% endmacro %}
 
 
-{#- A query of the tests that fail now, none where no test is stored. A test's relation
-    goes with the models that it tests, so it is looked for in what is there. -#}
+{#- Return a query of the tests that fail now, or none if no test is stored. A
+    deployment drops a test's relation together with the models that it tests, so only
+    tests whose relation is among the existing ones, `there`, are included. -#}
 {% macro stored_tests(there) %}
     {%- set names = there.columns[0].values() -%}
     {%- set selects = [] -%}

@@ -1,6 +1,6 @@
-{#- What an engine needs before the first model: runs at the start of every command.
-    The streaming engines are left alone by those that deploy nothing, so that models
-    can be compiled where there is none. -#}
+{#- Create everything that the models need, such as schemas, roles and secrets. This
+    runs at the start of every command. On the streaming engines it only does something
+    if the command deploys, so you can compile the models without an engine. -#}
 {% macro prepare_engine() %}
     {{- adapter.dispatch('prepare_engine')() -}}
 {% endmacro %}

@@ -1,5 +1,5 @@
-{#- The dashboards' role, made where it is missing, and let into the schema. Whoever
-    may log in by it is for the engine's administrator to say. -#}
+{#- Create the dashboards' role if it is missing, and let it use the schema. The
+    engine's administrator decides who may log in with it. -#}
 {% macro prepare_reader() %}
     {%- if execute -%}{{- adapter.dispatch('prepare_reader')() -}}{%- endif -%}
 {% endmacro %}
@@ -27,7 +27,8 @@ grant usage on schema {{ adapter.quote(target.schema) }} to {{ role }};
     ).rows -%}
         {%- do run_query('create role ' ~ role) -%}
     {%- endif -%}
-    {#- Serializable: a dashboard would rather see what there is than wait. #}
+    {#- Serializable: a dashboard prefers results that are slightly old to waiting for
+        the newest ones. #}
     {%- for setting, value in {
         'cluster': serving_cluster(),
         'statement_timeout': '5s',
@@ -37,7 +38,8 @@ grant usage on schema {{ adapter.quote(target.schema) }} to {{ role }};
             'alter role ' ~ role ~ ' set ' ~ setting ~ " = '" ~ value ~ "'"
         ) -%}
     {%- endfor -%}
-    {#- Anyone may use quickstart, and only its owner may say so. #}
+    {#- Everybody may use the cluster `quickstart`, and only its owner can grant that,
+        so this grants it only if it is missing. #}
     {%- if not run_query(
         "select has_cluster_privilege('" ~ reader() ~ "', '" ~ serving_cluster()
         ~ "', 'USAGE')"

@@ -1,7 +1,8 @@
-{#- The roles of the workers that write to the pipeline, as firstclick.servers.roles names
-    them, made where they are missing, and let call what they need. Where one is
-    missing and may not be made, that worker works as the owner. The streaming engines
-    do the workers' work themselves. -#}
+{#- Create the roles of the workers that write to the pipeline, if they are missing, and
+    let them call the functions that they need. firstclick.servers.roles has the same
+    names. If a role is missing and dbt may not create it, that worker uses the owner's
+    role. The streaming engines have no connector and no publisher: they read and write
+    Kafka themselves. -#}
 {% macro prepare_workers() %}
     {{- adapter.dispatch('prepare_workers')() -}}
 {% endmacro %}

@@ -1,5 +1,6 @@
-{#- A row for each relation of the schema that is stored: relation, row_count and
-    bytes, indexes included, as the engine estimates them; null where it can't. -#}
+{#- Select the size of each relation of the schema that is stored: relation, row_count
+    and bytes, including its indexes. The engine estimates them; a value is null if it
+    can't. -#}
 {% macro relation_sizes() %}
     {{- adapter.dispatch('relation_sizes')() -}}
 {% endmacro %}
@@ -26,7 +27,8 @@
     where mz_schemas.name = '{{ target.schema }}'
 {%- endmacro %}
 
-{#- rw_relations has them too, but is a view, of which there may be no other view. -#}
+{#- `rw_relations` would do, but it is a view, and RisingWave can't create a view of
+    it. -#}
 {% macro risingwave__relation_sizes() -%}
     select
         relations.name as relation,

@@ -1,9 +1,11 @@
-{#- The role that does a work for the pipeline, as firstclick.servers.roles names it. -#}
+{#- Return the role for a task of this pipeline, by the names of
+    firstclick.servers.roles: in the schema `shop1`, `connector` becomes
+    `connector_shop1`. -#}
 {% macro role_of(work) -%}
     {{ return(work if target.schema == 'firstclick' else work ~ '_' ~ target.schema) }}
 {%- endmacro %}
 
-{#- The role by which the dashboards read. -#}
+{#- Return the role with which the dashboards read. -#}
 {% macro reader() -%}
     {{ return(role_of('grafana')) }}
 {%- endmacro %}

@@ -1,6 +1,7 @@
-{#- How often the engine takes a snapshot of everything that it computes, which is what
-    readers see: FIRSTCLICK_BARRIER_INTERVAL_MS; and how many of those go by until one
-    is stored: FIRSTCLICK_CHECKPOINT_FREQUENCY. For the whole cluster, and for good. -#}
+{#- RisingWave: set how often the engine takes a snapshot of all results, which is what
+    readers see (FIRSTCLICK_BARRIER_INTERVAL_MS, in milliseconds), and how many of these
+    intervals pass until it stores one (FIRSTCLICK_CHECKPOINT_FREQUENCY). Both apply to
+    the whole cluster, and stay if you unset the variables. -#}
 {% macro set_barriers() %}
     {% for name in ['barrier_interval_ms', 'checkpoint_frequency'] %}
         {% set variable = 'FIRSTCLICK_' ~ name | upper %}
