@@ -1,5 +1,5 @@
--- Each accepted purchase is exactly one checkout, at the price that follows from the
--- reference data as it is now.
+-- Each accepted purchase has exactly one checkout, at the price that follows from the
+-- current reference data.
 with purchases as (
     select * from {{ ref('stg_purchases') }}
 ),
@@ -41,7 +41,8 @@ select
     checkouts.profit as checkout_profit
 from priced
 full join checkouts on priced.purchase_id = checkouts.purchase_id
--- In brackets, as Materialize takes what follows for a part of them
+-- In brackets, because Materialize reads `a is distinct from b or c` as
+-- `a is distinct from (b or c)`
 where
     priced.purchase_id is null
     or checkouts.purchase_id is null

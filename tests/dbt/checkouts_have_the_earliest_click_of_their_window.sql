@@ -1,4 +1,5 @@
-{#- No import CTE of stg_clicks: PostgreSQL can't look up by index in a WITH. -#}
+{#- No import CTE of stg_clicks: PostgreSQL wouldn't use the index on clicks through
+    one. -#}
 with checkouts as (
     select * from {{ ref('checkouts') }}
 )
@@ -25,7 +26,8 @@ left join lateral (
     order by clicks.click_time, clicks.click_id
     limit 1
 ) as first_clicks on true
--- In brackets, as Materialize takes what follows for a part of them
+-- In brackets, because Materialize reads `a is distinct from b or c` as
+-- `a is distinct from (b or c)`
 where
     (checkouts.click_id is distinct from first_clicks.click_id)
     or (checkouts.click_at is distinct from first_clicks.click_at)

@@ -1,5 +1,6 @@
-{#- Ids and words are texts, counts bigint, money numeric, times timestamptz, messages
-    in bytes; in the topic's messages all but the quantity are texts. -#}
+{#- Ids and words are text, counts bigint, money numeric, times timestamptz, and
+    messages bytea. In the messages of `checkouts_topic`, everything except the quantity
+    is text. -#}
 {{ config(enabled=target.name == 'embedded') }}
 -- depends_on: {{ ref('earliest_clicks') }}, {{ ref('checkouts_topic') }}
 -- depends_on: {{ ref('pipeline_health') }}, {{ ref('rejections') }}

@@ -1,4 +1,5 @@
-{#- RisingWave keeps earlier messages of a key in raw_clicks and raw_purchases. -#}
+{#- Not on RisingWave: there, raw_clicks and raw_purchases also hold earlier messages of
+    a key. -#}
 {{ config(enabled=target.name != 'risingwave') }}
 
 with messages as (

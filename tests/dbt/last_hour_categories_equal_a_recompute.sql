@@ -1,4 +1,5 @@
-{#- RisingWave's view is of its last barrier's time, not of this statement's. -#}
+{#- Not on RisingWave: its view shows the hour before the last barrier, not the hour
+    before this query. -#}
 {{ config(enabled=target.name != 'risingwave') }}
 
 with checkouts as (

@@ -1,5 +1,5 @@
-{#- Names and order of the columns are part of the contract, and the YAML beside the
-    models has them in that order. -#}
+{#- The names and the order of the columns are part of the contract. The YAML beside the
+    models lists them in that order. -#}
 -- depends_on: {{ ref('earliest_clicks') }}, {{ ref('checkouts_topic') }}
 -- depends_on: {{ ref('pipeline_health') }}, {{ ref('rejections') }}
 -- depends_on: {{ ref('last_hour_sources') }}, {{ ref('last_hour_revenue') }}

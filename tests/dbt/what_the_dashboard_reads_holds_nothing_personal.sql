@@ -1,4 +1,5 @@
-{#- Of the relations from earliest_clicks down, by the names of their columns. -#}
+{#- Checks the names of the columns, in all relations from earliest_clicks
+    downstream. -#}
 -- depends_on: {{ ref('earliest_clicks') }}, {{ ref('checkouts_topic') }}
 -- depends_on: {{ ref('pipeline_health') }}, {{ ref('rejections') }}
 {%- set relations = graph.nodes.values()

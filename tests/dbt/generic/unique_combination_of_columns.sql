@@ -1,4 +1,5 @@
-{#- No two rows are alike in these columns, in which nulls are equal. -#}
+{#- No two rows have the same values in these columns. Two nulls count as the same
+    value. -#}
 {% test unique_combination_of_columns(model, combination_of_columns) %}
     select
         {{ combination_of_columns | join(', ') }},
