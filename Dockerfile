@@ -1,5 +1,5 @@
-# The project's own parts: the command line, dbt with the models, generator and
-# conformance. Kafka and the engine are other containers'.
+# First Click itself: the command line, dbt with the models, the generator and the
+# conformance tests. Kafka and the engine run in other containers.
 FROM python:3.12-slim AS build
 WORKDIR /firstclick
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
