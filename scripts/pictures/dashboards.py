@@ -36,9 +36,12 @@ from firstclick_generator import SEEDS, Product, Shop, User, deliveries, read_ro
 from pictures.chromium import need_chromium
 
 RATE = 60.0
+"""The shop's events per second, in its past and its present."""
 HOURS = 2.2
+"""How much of the shop's past to send first."""
 SEED = 20
 SEND_SECONDS, CATCH_UP_SECONDS = 120, 180
+"""How long sending the past may take, and how long until a dashboard shows it."""
 
 PICTURES = {
     "dashboard-insights": ("firstclick-insights", 1440, "light"),

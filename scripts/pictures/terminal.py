@@ -20,8 +20,11 @@ from firstclick.demo.view import Frame, view
 from firstclick.demo.watch import Snapshot
 
 RATE = 500
+"""Events per second."""
 DURATION = 150
+"""Length of the run in seconds."""
 WIDTH, HEIGHT = 100, 32
+"""Size of the terminal in characters."""
 
 # Rich's own format, without the fonts that it would load from another site
 _FORMAT = """\
