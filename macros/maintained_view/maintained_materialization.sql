@@ -16,8 +16,8 @@
             'unique_key': maintained_list(config.get('unique_key') or []),
             'count': config.get('count', ''),
             'lookup_keys': config.get('lookup_keys', {}),
-            'affects_when': config.get('affects_when', {}),
-            'indexes': config.get('indexed_on', []),
+            'affects_when': affecting_conditions(),
+            'indexes': index_definitions(),
         },
     } %}
     {% if var('single_transaction', false) %}
@@ -43,4 +43,30 @@
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target_relation]}) }}
+{% endmacro %}
+
+
+{#- The `affects_when` of the config by relation, rendered as dbt renders a hook: a
+    condition in YAML may have `this` in it. -#}
+{% macro affecting_conditions() %}
+    {% set conditions = {} %}
+    {% for relation, condition in config.get('affects_when', {}).items() %}
+        {% do conditions.update({relation: render(condition) | trim}) %}
+    {% endfor %}
+    {{ return(conditions) }}
+{% endmacro %}
+
+
+{#- The `indexes` of the config as SQL: their columns, and where they have rows. -#}
+{% macro index_definitions() %}
+    {% set definitions = [] %}
+    {% for index in config.get('indexes', []) %}
+        {% if not index.columns or index | reject('in', ['columns', 'where']) | list %}
+            {% do exceptions.raise_compiler_error(
+                this ~ ': indexes has ' ~ index ~ ": expected columns, and perhaps where") %}
+        {% endif %}
+        {% do definitions.append('(' ~ index.columns | join(', ') ~ ')'
+            ~ (' where ' ~ index.where if index.where else '')) %}
+    {% endfor %}
+    {{ return(definitions) }}
 {% endmacro %}

@@ -1,22 +1,3 @@
-{#- A click later than every purchase, or than a purchase's first, changes nothing. -#}
-{{
-    config(
-        delta='by_key',
-        unique_key=['purchase_id'],
-        lookup_keys={
-            'stg_purchases': 'purchase_id',
-            'purchase_first_clicks': 'purchase_id',
-        },
-        affects_when={
-            'base_clicks':
-                'changed.click_time <= (select max(purchase_time) from '
-                ~ ref('stg_purchases') ~ ') and '
-                ~ '(changed.click_time <= stored.click_time) is not false',
-        },
-        indexed_on=['(purchase_time)'],
-    )
-}}
-
 with purchases as (
     select * from {{ ref('stg_purchases') }}
 ),

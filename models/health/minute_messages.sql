@@ -1,11 +1,3 @@
-{{
-    config(
-        delta='aggregate',
-        unique_key=['minute', 'topic', 'reason'],
-        count='messages',
-    )
-}}
-
 with clicks as (
     select * from {{ ref('base_clicks') }}
 ),

@@ -1,5 +1,3 @@
-{{ config(delta='aggregate', unique_key=['minute', 'gender'], count='checkouts') }}
-
 with minutes as (
     {{ minute_genders(ref('checkouts')) }}
 )

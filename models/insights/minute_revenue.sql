@@ -1,5 +1,3 @@
-{{ config(delta='aggregate', unique_key=['minute'], count='checkouts') }}
-
 with minutes as (
     {{ minute_revenue(ref('checkouts')) }}
 )

@@ -1,11 +1,3 @@
-{{
-    config(
-        delta='aggregate',
-        unique_key=['minute', 'source', 'is_advertisement'],
-        count='checkouts',
-    )
-}}
-
 with minutes as (
     {{ minute_sources(ref('checkouts')) }}
 )

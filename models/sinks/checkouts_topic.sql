@@ -1,5 +1,3 @@
-{{ config(unique_key='purchase_id') }}
-
 with checkouts as (
     select * from {{ ref('checkouts') }}
 )

@@ -1,23 +1,4 @@
-{{
-    config(
-        delta='per_row',
-        unique_key=['kafka_partition', 'kafka_offset'],
-        indexed_on=[
-            '(' ~ indexed_text('user_id') ~ ', click_time)',
-            '(click_time)',
-            '(kafka_time) where reason is not null',
-        ],
-    )
-}}
-
-{% set fields = {
-    'click_id': 'text',
-    'user_id': 'text',
-    'click_time': 'time',
-    'click_at': 'text',
-    'source': 'text',
-    'ip': 'text',
-} %}
+{% set fields = event_fields('clicks') %}
 
 with messages as (
     {{ latest_messages(ref('raw_clicks')) }}

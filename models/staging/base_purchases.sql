@@ -1,16 +1,4 @@
-{% set fields = {
-    'purchase_id': 'text',
-    'user_id': 'text',
-    'product_id': 'text',
-    'quantity': 'quantity',
-    'discount': 'discount',
-    'shipping_cost': 'shipping_cost',
-    'total_cost': 'total_cost',
-    'payment_method': 'text',
-    'payment_status': 'payment_status',
-    'description': 'text',
-    'purchase_time': 'time',
-} %}
+{% set fields = event_fields('purchases') %}
 
 with messages as (
     {{ latest_messages(ref('raw_purchases')) }}

@@ -1,18 +1,3 @@
-{{
-    config(
-        delta='per_row',
-        unique_key=['kafka_partition', 'kafka_offset'],
-        lookup_keys={'users': 'user_id', 'products': 'product_id'},
-        indexed_on=[
-            '(' ~ indexed_text('user_id') ~ ', purchase_time)',
-            '(' ~ indexed_text('product_id') ~ ')',
-            '(purchase_id)',
-            '(purchase_time)',
-            '(kafka_time) where reason is not null',
-        ],
-    )
-}}
-
 with purchases as (
     select * from {{ ref('base_purchases') }}
 ),

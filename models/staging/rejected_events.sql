@@ -1,11 +1,3 @@
-{{
-    config(
-        delta='per_row',
-        unique_key=['topic', 'kafka_partition', 'kafka_offset'],
-        indexed_on=['(kafka_time)'],
-    )
-}}
-
 with clicks as (
     select * from {{ ref('base_clicks') }}
 ),

@@ -132,7 +132,7 @@ def like_sales(draw: st.DrawFn, parent: str) -> str:
                 delta="by_key",
                 unique_key="sale_id",
                 lookup_keys={parent: "sale_id", "shops": "shop_id"},
-                indexed_on=["(shop_id)"],
+                indexes=[{"columns": ["shop_id"]}],
             )
 
 

@@ -240,7 +240,11 @@ def test_what_is_not_replaced_keeps_the_indexes_of_users(filled: ProjectAtWork) 
     with filled.connect() as connection:
         connection.execute("create index mine on sale_details (product)")
     before = seen(filled)
-    filled.edit("sale_details", "indexed_on=['(shop_id)']", "indexed_on=['(region)']")
+    filled.edit(
+        "sale_details",
+        "indexes=[{'columns': ['shop_id']}]",
+        "indexes=[{'columns': ['region']}]",
+    )
     assert filled.run("--select", "sale_details") == {"sale_details": "updated"}
     after = seen(filled)
     assert {row[1] for row in before} - {row[1] for row in after} == {

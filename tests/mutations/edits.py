@@ -5,6 +5,7 @@ from pathlib import Path
 
 FIRST_CLICKS = "macros/dialect/first_clicks.sql"
 CHECKOUTS = "models/attribution/checkouts.sql"
+ATTRIBUTION = "models/attribution/_attribution__models.yml"
 VALIDATED_PURCHASES = "models/staging/int_purchases_validated.sql"
 BASE_PURCHASES = "models/staging/base_purchases.sql"
 DELTAS = "macros/maintained_view/delta_sql.sql"
@@ -67,14 +68,14 @@ EDITS = [
     ),
     Edit(
         "a click at the newest purchase's millisecond makes no difference to it",
-        CHECKOUTS,
+        ATTRIBUTION,
         "changed.click_time <= (select",
         "changed.click_time < (select",
         MODELS,
     ),
     Edit(
         "a click at the first's millisecond makes no difference",
-        CHECKOUTS,
+        ATTRIBUTION,
         "changed.click_time <= stored",
         "changed.click_time < stored",
         MODELS,
@@ -130,9 +131,9 @@ EDITS = [
     ),
     Edit(
         "a changed first click does not reach its checkout",
-        CHECKOUTS,
-        "'purchase_first_clicks': 'purchase_id',",
-        "'purchase_first_clicks': 'click_id',",
+        ATTRIBUTION,
+        "purchase_first_clicks: purchase_id",
+        "purchase_first_clicks: click_id",
         MODELS,
     ),
     Edit(

@@ -3,7 +3,7 @@
         delta='per_row',
         unique_key='sale_id',
         lookup_keys={'shops': 'shop_id'},
-        indexed_on=['(shop_id)'],
+        indexes=[{'columns': ['shop_id']}],
     )
 }}
 

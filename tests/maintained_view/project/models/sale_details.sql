@@ -3,7 +3,7 @@
         delta='by_key',
         unique_key='sale_id',
         lookup_keys={'named_sales': 'sale_id', 'shops': 'shop_id'},
-        indexed_on=['(shop_id)'],
+        indexes=[{'columns': ['shop_id']}],
     )
 }}
 
