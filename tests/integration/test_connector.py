@@ -12,12 +12,12 @@ from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY, Progress
 from firstclick.workers.connector.source import Source
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
 def world(servers: Pipeline) -> Iterator[World]:
-    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+    with new_world(servers) as world:
         world.create_topic("clicks")
         world.create_topic("purchases", 2)
         yield world
@@ -96,7 +96,7 @@ def test_many_large_messages_fit_into_bounded_batches(world: World) -> None:
 
 
 def test_messages_without_a_key_are_all_kept(servers: Pipeline) -> None:
-    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+    with new_world(servers) as world:
         world.create_topic("clicks", cleanup_policy="delete")
         world.create_topic("purchases", cleanup_policy="delete")
         world.send("clicks", [(None, b"1"), (None, b"1"), (None, None), (b"", b"2")])
@@ -164,7 +164,7 @@ def test_a_pause_ends_with_the_assignment_that_it_was_made_in(world: World) -> N
 
 
 def test_topics_that_come_later_are_read(servers: Pipeline) -> None:
-    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+    with new_world(servers) as world:
         connector = world.start("connector")
         connector.says("topic clicks is not there")
         world.create_topic("clicks")
@@ -177,7 +177,7 @@ def test_what_is_never_delivered_counts_as_read(world: World) -> None:
     producer = Producer(
         {
             "bootstrap.servers": world.servers,
-            "transactional.id": world.schema,
+            "transactional.id": world.prefix,
             "log_level": 0,
         }
     )

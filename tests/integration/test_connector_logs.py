@@ -9,7 +9,7 @@ from firstclick.core.cluster import describe_topics
 from firstclick.core.pipeline import Pipeline
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 OWN_STAMPS = {
     "message_timestamp_type": "CreateTime",
@@ -23,7 +23,7 @@ Messages = list[tuple[bytes | None, bytes | None]]
 
 @pytest.fixture
 def world(servers: Pipeline) -> Iterator[World]:
-    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+    with new_world(servers) as world:
         world.create_topic("clicks")
         world.create_topic("purchases", 2)
         yield world
@@ -90,7 +90,7 @@ def test_a_topic_that_is_created_again_is_read_from_its_beginning(
 
 
 def test_messages_without_a_key_outlive_their_topic(servers: Pipeline) -> None:
-    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+    with new_world(servers) as world:
         world.create_topic("clicks", 1, cleanup_policy="delete")
         world.create_topic("purchases", cleanup_policy="delete")
         world.send("clicks", [(None, b"%d" % number) for number in range(5)])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -12,18 +13,19 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from firstclick import oracle
 from firstclick.core.cluster import describe_topics
 from firstclick.core.database import connect
 from firstclick.core.pipeline import Pipeline
 from firstclick.workers.published import publish_again
 from worker_world import PATIENCE, World, eventually, new_world, seeded
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
 def world(servers: Pipeline) -> Iterator[World]:
-    with new_world(servers.database_url, servers.bootstrap_servers) as world:
+    with new_world(servers, "publisher") as world:
         yield world
 
 
@@ -35,18 +37,13 @@ def change(world: World, random: Random, version: int) -> None:
             "delete from {schema}.checkouts where purchase_id = any(%s)", [ids]
         )
     else:
-        world.execute(
-            "insert into {schema}.checkouts"
-            " select distinct id, %s::text, %s::bigint, %s::numeric"
-            " from unnest(%s::text[]) as id on conflict (purchase_id) do update set"
-            " source = excluded.source, quantity = excluded.quantity,"
-            " total_cost = excluded.total_cost",
-            [
-                random.choice(["Google", "Ünknöwn", None]),
-                version,
-                f"{random.randrange(10**9)}.{random.randrange(1000):03}",
-                ids,
-            ],
+        world.upsert_checkouts(
+            set(ids),
+            source=random.choice(["Google", "Ünknöwn", None]),
+            quantity=version,
+            total_cost=Decimal(
+                f"{random.randrange(10**9)}.{random.randrange(1000):03}"
+            ),
         )
 
 
@@ -70,7 +67,7 @@ def assert_published(world: World) -> None:
     for key, value in last.items():
         if value is not None:
             checkout = json.loads(value)
-            assert list(checkout) == ["purchase_id", "source", "quantity", "total_cost"]
+            assert list(checkout) == list(oracle.Checkout._fields)
             assert checkout["purchase_id"].encode() == key
 
 
@@ -99,14 +96,19 @@ def test_the_last_message_of_each_key_is_the_relation(world: World) -> None:
 def test_a_deleted_checkout_is_a_tombstone(world: World) -> None:
     world.create_topic("checkouts")
     world.start("publisher")
-    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1.50)")
+    world.upsert_checkouts(["a"])
     assert_published(world)
     world.execute("delete from {schema}.checkouts")
     assert_published(world)
     first, second = world.published()
     assert first == (
         b"a",
-        b'{"purchase_id":"a","source":null,"quantity":1,"total_cost":"1.50"}',
+        b'{"purchase_id":"a","user_id":"u","product_id":"p","click_id":null,'
+        b'"product_name":"Hat","category":"Things","brand":"Plain","gender":"Female",'
+        b'"payment_method":"Visa","payment_status":"success","failure_reason":null,'
+        b'"click_at":null,"source":null,"quantity":1,"total_cost":"1.50",'
+        b'"profit":"0.25","purchase_time":"2026-11-23T18:04:05.123Z",'
+        b'"click_time":null}',
     )
     assert second == (b"a", None)
 
@@ -133,13 +135,13 @@ def test_a_second_publisher_waits_and_takes_over(world: World) -> None:
     second = world.start("publisher")
     second.says("another firstclick publisher")
     first.kill()
-    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1)")
+    world.upsert_checkouts(["a"])
     assert_published(world)
     assert second.terminate() == 0
 
 
 def test_nothing_is_forgotten_while_the_topic_is_missing(world: World) -> None:
-    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1)")
+    world.upsert_checkouts(["a"])
     publisher = world.start("publisher")
     publisher.says("create the topic")
     assert world.execute("select count(*) from {schema}.checkouts_changes") == [(1,)]
@@ -151,10 +153,10 @@ def test_nothing_is_forgotten_while_the_topic_is_missing(world: World) -> None:
 def test_relations_that_are_made_again_are_waited_for(world: World) -> None:
     world.create_topic("checkouts")
     publisher = world.start("publisher")
-    world.execute("insert into {schema}.checkouts values ('a', null, 1, 1.50)")
+    world.upsert_checkouts(["a"])
     assert_published(world)
     world.execute("alter view {schema}.checkouts_topic rename to elsewhere")
-    world.execute("insert into {schema}.checkouts values ('b', null, 1, 1.50)")
+    world.upsert_checkouts(["b"])
     eventually(
         lambda: "checkouts_topic in the database, found none" in publisher.log,
         "it is told what is missing",
@@ -167,10 +169,8 @@ def test_relations_that_are_made_again_are_waited_for(world: World) -> None:
 def test_a_message_too_large_waits_for_a_larger_limit(world: World) -> None:
     random = seeded()
     world.create_topic("checkouts", max_message_bytes="10000")
-    world.execute(
-        "insert into {schema}.checkouts values ('a', %s, 1, 1), ('b', null, 1, 1)",
-        [random.randbytes(50_000).hex()],
-    )
+    world.upsert_checkouts(["a"], source=random.randbytes(50_000).hex())
+    world.upsert_checkouts(["b"])
     publisher = world.start("publisher")
     publisher.says("raise the topic's max.message.bytes")
     assert world.execute("select count(*) from {schema}.checkouts_changes") == [(2,)]
@@ -188,11 +188,7 @@ def test_a_message_too_large_waits_for_a_larger_limit(world: World) -> None:
 
 
 def add(world: World, count: int) -> None:
-    world.execute(
-        "insert into {schema}.checkouts select 'purchase ' || n, null, n, n"
-        " from generate_series(1, %s) as n",
-        [count],
-    )
+    world.upsert_checkouts(f"purchase {number}" for number in range(1, count + 1))
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["stopped", "running"])

@@ -1,6 +1,5 @@
-"""A schema, topics and worker processes of a test's own, on the session's servers."""
+"""A database, topics and worker processes of a test's own, on the session's servers."""
 
-import contextlib
 import os
 import random
 import subprocess
@@ -8,10 +7,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
@@ -20,58 +22,49 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewTopic,
 )
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 import topic_changes
+from firstclick import oracle
 from firstclick.core.cluster import Cluster
-from firstclick.workers.connector.tables import INDEXED_KEY
+from firstclick.core.database import postgres_environment
+from firstclick.core.home import Home
+from firstclick.core.pipeline import Pipeline
+from firstclick.core.project import PROJECT
+from forked_dbt import run_dbt
 
 PATIENCE = 40.0
 """Seconds for a condition to come true."""
 
-TABLES = """
-create schema {schema};
-create schema {maintenance};
-create function {maintenance}.lock_writers() returns void language sql as $$
-    select pg_advisory_xact_lock(hashtextextended({name}, 0))
-$$;
-create function {maintenance}.try_singleton_lock(worker text) returns boolean
-language sql as $$
-    select pg_try_advisory_lock(hashtextextended({name} || worker, 0))
-$$;
-create function {maintenance}.analyze_tables() returns void
-language sql as 'select';
-create table {schema}.raw_clicks (
-    event_key bytea,
-    payload bytea not null,
-    kafka_partition integer not null,
-    kafka_offset bigint not null,
-    kafka_time timestamptz not null,
-    primary key (kafka_partition, kafka_offset)
-);
-create unique index on {schema}.raw_clicks (({indexed_key}));
-create table {schema}.raw_purchases (like {schema}.raw_clicks including all);
-create table {schema}.kafka_offsets (
-    topic text,
-    kafka_partition integer,
-    next_offset bigint not null,
-    high_watermark bigint not null,
-    newest_kafka_time timestamptz,
-    checked_at timestamptz not null,
-    topic_id text,
-    last_offset bigint,
-    last_digest bytea,
-    lost_messages bigint,
-    lost_at timestamptz,
-    primary key (topic, kafka_partition)
-);
-create table {schema}.kafka_tombstones (
-    topic text,
-    event_key bytea,
-    kafka_partition integer not null,
-    kafka_offset bigint not null,
-    kafka_time timestamptz not null,
-    primary key (topic, event_key)
-);
+DATABASE = "world"
+"""The name of every world's database: the functions that dbt deploys name it."""
+
+MODELS = {"connector": "path:models/sources", "publisher": "+checkouts_topic"}
+"""What dbt selects, by the worker that works on it."""
+
+CHECKOUT = oracle.Checkout(
+    purchase_id="a",
+    user_id="u",
+    product_id="p",
+    click_id=None,
+    product_name="Hat",
+    category="Things",
+    brand="Plain",
+    gender="Female",
+    payment_method="Visa",
+    payment_status="success",
+    failure_reason=None,
+    click_at=None,
+    source=None,
+    quantity=1,
+    total_cost=Decimal("1.50"),
+    profit=Decimal("0.25"),
+    purchase_time=datetime(2026, 11, 23, 18, 4, 5, 123_000, UTC),
+    click_time=None,
+)
+"""A checkout for tests to vary."""
+
+WRITTEN: LiteralString = """
 create table {schema}.written (
     topic text,
     kafka_partition integer,
@@ -84,38 +77,20 @@ begin
     return null;
 end
 $$;
-create table {schema}.checkouts (
-    purchase_id text primary key,
-    source text,
-    quantity bigint not null,
-    total_cost numeric not null
-);
-create table {schema}.checkouts_changes (
-    change_id bigint generated always as identity primary key,
-    purchase_id text not null
-);
-create table {schema}.checkouts_published (
-    kafka_partition integer primary key,
-    next_offset bigint not null,
-    topic_id text
-);
-create view {schema}.checkouts_topic as
-    select purchase_id, source, quantity, total_cost::text as total_cost
-    from {schema}.checkouts;
-create function {schema}.note_changed() returns trigger language plpgsql as $$
-begin
-    insert into {schema}.checkouts_changes (purchase_id)
-    select purchase_id from changed_rows;
-    return null;
-end
-$$;
+create trigger note_inserted after insert on {schema}.raw_clicks
+referencing new table as new_rows
+for each statement execute function {schema}.note_written();
+create trigger note_updated after update on {schema}.raw_clicks
+referencing new table as new_rows
+for each statement execute function {schema}.note_written();
+create trigger note_inserted after insert on {schema}.raw_purchases
+referencing new table as new_rows
+for each statement execute function {schema}.note_written();
+create trigger note_updated after update on {schema}.raw_purchases
+referencing new table as new_rows
+for each statement execute function {schema}.note_written();
 """
-
-TRIGGER = """
-create trigger {name} after {event} on {schema}.{table}
-referencing {rows} table as {alias}
-for each statement execute function {schema}.{function}()
-"""
+"""Notes each message that the connector writes, for `World.assert_carried`."""
 
 Payload = bytes | None
 Sent = tuple[int, int, bytes | None, Payload]
@@ -167,13 +142,14 @@ class Worker:
 
 
 class World:
-    """What a test sees of the servers."""
+    """A pipeline without its supervisor: a test starts each worker."""
+
+    schema = "world"
 
     def __init__(self, database_url: str, servers: str, directory: Path) -> None:
         self.database_url = database_url
         self.servers = servers
-        self.schema = f"test_{uuid.uuid4().hex[:8]}"
-        self.prefix = f"{self.schema}."
+        self.prefix = f"test_{uuid.uuid4().hex[:8]}."
         self.sent: dict[str, list[Sent]] = {"clicks": [], "purchases": []}
         self.workers: list[Worker] = []
         self._directory = directory
@@ -181,32 +157,19 @@ class World:
         self.admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
         self._producer = self._new_producer()
 
-    def create_tables(self) -> None:
-        self.execute(TABLES, indexed_key=sql.SQL(INDEXED_KEY))
-        for table in ("raw_clicks", "raw_purchases"):
-            for event in ("insert", "update"):
-                self._create_trigger(table, event, "new", "new_rows", "note_written")
-        for event, rows in (("insert", "new"), ("update", "new"), ("delete", "old")):
-            self._create_trigger(
-                "checkouts", event, rows, "changed_rows", "note_changed"
-            )
-
-    def drop_tables(self) -> None:
-        self.execute("drop schema {schema}, {maintenance} cascade")
+    def close(self) -> None:
+        """End the workers and delete the topics."""
+        for worker in self.workers:
+            worker.kill()
         self._connection.close()
-
-    def _create_trigger(
-        self, table: str, event: str, rows: str, alias: str, function: str
-    ) -> None:
-        self.execute(
-            TRIGGER,
-            table=sql.Identifier(table),
-            event=sql.SQL(event),
-            rows=sql.SQL(rows),
-            alias=sql.Identifier(alias),
-            function=sql.Identifier(function),
-            name=sql.Identifier(f"{table}_{event}"),
-        )
+        topics = [
+            name
+            for name in self.admin.list_topics(timeout=10).topics
+            if name.startswith(self.prefix)
+        ]
+        if topics:
+            for deleted in self.admin.delete_topics(topics).values():
+                deleted.result(PATIENCE)
 
     def create_topic(self, topic: str, partitions: int = 3, **config: str) -> None:
         config = {
@@ -224,8 +187,7 @@ class World:
         """Run SQL in a transaction of its own; ``{schema}`` is the world's."""
         query = sql.SQL(statement).format(
             schema=sql.Identifier(self.schema),
-            maintenance=sql.Identifier(f"{self.schema}_maintenance"),
-            **({"name": sql.Literal(self.schema)} | names),
+            **names,
         )
         try:
             cursor = self._connection.execute(query, list(parameters) or None)
@@ -317,6 +279,26 @@ class World:
             last[at] = (partition, offset, key, payload)
         return sorted(row for row in last.values() if row[3] is not None)
 
+    def upsert_checkouts(self, purchase_ids: Iterable[str], **columns: Any) -> None:
+        """Write rows of `checkouts`, as the triggers of its parents would.
+
+        ``columns`` replace those of `CHECKOUT`.
+        """
+        row = CHECKOUT._asdict() | columns
+        del row["purchase_id"]
+        self.execute(
+            "insert into {schema}.checkouts (purchase_id, {names})"
+            " select purchase_id, {values} from unnest(%s::text[]) as purchase_id"
+            " on conflict (purchase_id) do update set {changes}",
+            [list(purchase_ids)],
+            names=sql.SQL(", ").join(map(sql.Identifier, row)),
+            values=sql.SQL(", ").join(map(sql.Literal, row.values())),
+            changes=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+                for name in row
+            ),
+        )
+
     def rows(self, topic: str) -> list[Sent]:
         return self.execute(
             "select kafka_partition, kafka_offset, event_key, payload"
@@ -383,7 +365,7 @@ class World:
 
             def are_known() -> bool:
                 # Not at once, where the topic has just been created
-                with contextlib.suppress(KafkaException):
+                with suppress(KafkaException):
                     ends[:] = [
                         consumer.get_watermark_offsets(at, 10)[1] for at in partitions
                     ]
@@ -404,25 +386,84 @@ class World:
 
 
 @contextmanager
-def new_world(database_url: str, servers: str) -> Iterator[World]:
-    """Make tables, but no topics; in the end nothing is left of anything."""
+def new_world(servers: Pipeline, worker: str = "connector") -> Iterator[World]:
+    """Make a database with the models that a worker works on, but no topics.
+
+    One at a time on the same servers. At the end nothing of it is left.
+    """
+    url = urlsplit(servers.database_url)._replace(path=f"/{DATABASE}").geturl()
+    template = f"deployed_{worker}"
+    find = "select 1 from pg_database where datname = %s"
+    if not _as_superuser(servers, find, [template]):
+        with _database(servers, "template1"):
+            _deploy(url, MODELS[worker])
+            _as_superuser(
+                servers,
+                "create database {template} template {database}",
+                template=template,
+            )
+    with (
+        _database(servers, template),
+        tempfile.TemporaryDirectory() as directory,
+        closing(World(url, servers.bootstrap_servers, Path(directory))) as world,
+    ):
+        yield world
+
+
+@contextmanager
+def _database(servers: Pipeline, template: str) -> Iterator[None]:
+    """Copy a database for as long as the block runs."""
+    _as_superuser(
+        servers,
+        "create database {database} owner {owner} template {template}",
+        template=template,
+    )
+    try:
+        yield
+    finally:
+        _as_superuser(servers, "drop database {database} with (force)")
+
+
+def _deploy(url: str, models: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        world = World(database_url, servers, Path(directory))
-        world.create_tables()
-        try:
-            yield world
-        finally:
-            for worker in world.workers:
-                worker.kill()
-            world.drop_tables()
-            topics = [
-                name
-                for name in world.admin.list_topics(timeout=10).topics
-                if name.startswith(world.prefix)
-            ]
-            if topics:
-                for deleted in world.admin.delete_topics(topics).values():
-                    deleted.result(PATIENCE)
+        deployment = run_dbt(
+            *("build", "--select", models),
+            *("--exclude-resource-type", "test", "unit_test"),
+            directory=PROJECT,
+            environment={
+                **os.environ,
+                **postgres_environment(url),
+                "FIRSTCLICK_SCHEMA": World.schema,
+                "DBT_TARGET_PATH": directory,
+                "DBT_LOG_PATH": directory,
+            },
+        )
+    assert deployment.returncode == 0, deployment.stdout
+    with psycopg.connect(url) as connection:
+        schema = sql.Identifier(World.schema)
+        connection.execute(sql.SQL(WRITTEN).format(schema=schema))
+
+
+def _as_superuser(
+    servers: Pipeline,
+    statement: LiteralString,
+    parameters: Sequence[str] = (),
+    template: str = "",
+) -> list[tuple[Any, ...]]:
+    """Run a statement in a session that has ended when this returns."""
+    query = sql.SQL(statement).format(
+        database=sql.Identifier(DATABASE),
+        template=sql.Identifier(template),
+        owner=sql.Identifier(str(conninfo_to_dict(servers.database_url)["user"])),
+    )
+    with psycopg.connect(
+        servers.database_url,
+        user="postgres",
+        password=Home(servers.home).password("superuser"),
+        autocommit=True,
+    ) as connection:
+        cursor = connection.execute(query, parameters or None)
+        return cursor.fetchall() if cursor.description else []
 
 
 def seeded() -> random.Random:
