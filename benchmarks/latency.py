@@ -29,8 +29,7 @@ from firstclick.core.errors import FirstClickError
 from firstclick_generator import Purchase, read_rows
 from firstclick_generator.events import time_text, uuid7
 from firstclick_generator.producer import open_producer
-from firstclick_generator.reference import Product, User
-from firstclick_generator.seeds import SEEDS
+from firstclick_generator.reference import SEEDS, Product, User
 
 TARGETS = {1_000: 0.100, 5_000: 0.250}
 """Seconds that 99 % of the probes may take, by the generator's events per second."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from firstclick_generator import Delivery, Product, Shop, User, deliveries, read_rows
-from firstclick_generator.seeds import SEEDS
+from firstclick_generator.reference import SEEDS
 
 ANOMALY_RATE = 0.01
 

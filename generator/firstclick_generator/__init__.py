@@ -3,8 +3,7 @@
 from firstclick_generator.delivery import Delivery, DeliveryKind, deliveries
 from firstclick_generator.events import Click, Event, Purchase
 from firstclick_generator.feed import Progress, generate
-from firstclick_generator.reference import Product, User, read_rows
-from firstclick_generator.seeds import SEEDS, write_seeds
+from firstclick_generator.reference import SEEDS, Product, User, read_rows
 from firstclick_generator.shop import Shop
 
 __all__ = [
@@ -21,5 +20,4 @@ __all__ = [
     "deliveries",
     "generate",
     "read_rows",
-    "write_seeds",
 ]

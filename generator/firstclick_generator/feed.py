@@ -13,8 +13,7 @@ from random import Random
 from firstclick.core.errors import SettingsError
 from firstclick_generator.delivery import Delivery, DeliveryKind, deliveries
 from firstclick_generator.producer import KafkaProducer, ProducerConfig, open_producer
-from firstclick_generator.reference import Product, User, read_rows
-from firstclick_generator.seeds import SEEDS
+from firstclick_generator.reference import SEEDS, Product, User, read_rows
 from firstclick_generator.shop import Shop
 
 TICK = 0.01

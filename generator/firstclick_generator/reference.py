@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from firstclick.core.errors import SettingsError
+from firstclick.core.project import PROJECT
+
+SEEDS = PROJECT / "seeds"
+"""The reference data that First Click brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     except OSError as error:
         raise SettingsError(
             f"Reference data was expected in {path}: {error.strerror}; "
-            "write it with python -m firstclick_generator.seeds"
+            "copy it from what `firstclick init` writes"
         ) from error
     except KeyError as error:
         raise SettingsError(

@@ -1,4 +1,7 @@
-"""Write the reference data: `python -m firstclick_generator.seeds [DIRECTORY]`."""
+"""Write the reference data: `python -m firstclick_generator.seeds [DIRECTORY]`.
+
+For clones only: a wheel has what this wrote, and not Faker.
+"""
 
 import sys
 from datetime import date
@@ -8,16 +11,14 @@ from random import Random
 
 from faker import Faker
 
-from firstclick.core.project import PROJECT
 from firstclick_generator.catalogue import CATEGORIES
-from firstclick_generator.reference import Product, User, write_rows
+from firstclick_generator.reference import SEEDS, Product, User, write_rows
 
 SEED = 20261123
 USERS = 2000
 PRODUCTS_PER_CATEGORY = 50
 ENDINGS = (0.49, 0.90, 0.95, 0.99)
 """The cents of prices."""
-SEEDS = PROJECT / "seeds"
 
 
 def write_seeds(directory: Path = SEEDS) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from firstclick.core.errors import SettingsError
-from firstclick_generator import SEEDS, Product, User, read_rows, write_seeds
+from firstclick_generator import SEEDS, Product, User, read_rows
 from firstclick_generator.catalogue import CATEGORIES
+from firstclick_generator.seeds import write_seeds
 
 USERS = read_rows(SEEDS / "users.csv", User)
 PRODUCTS = read_rows(SEEDS / "products.csv", Product)
@@ -60,10 +61,8 @@ def test_prices_have_two_decimals_and_commission_rates_at_most_three() -> None:
         assert Decimal("0.02") <= rate <= Decimal("0.15")
 
 
-def test_a_missing_file_says_how_to_write_it(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingsError, match=r"users\.csv.*python -m firstclick_generator\.seeds"
-    ):
+def test_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"users\.csv.*firstclick init"):
         read_rows(tmp_path / "users.csv", User)
 
 
