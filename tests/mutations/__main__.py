@@ -20,6 +20,7 @@ from firstclick.core.database import postgres_environment
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
+from firstclick.dashboard.server.assets import VENDOR
 from firstclick.operate import stack as stacks
 from mutations.edits import EDITS, Edit
 
@@ -106,6 +107,8 @@ def copied() -> Iterator[Path]:
                 target = Path(folder, name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(PROJECT / name, target)
+        # Git ignores ECharts, which the live page serves
+        shutil.copytree(VENDOR, Path(folder, VENDOR.relative_to(PROJECT)))
         yield Path(folder)
 
 

@@ -13,8 +13,8 @@ from firstclick.core.errors import ServerError
 STATIC = Path(__file__).parent / "static"
 TEMPLATES = Path(__file__).parent / "templates"
 
-_VENDOR = Path(__file__).parent / "vendor" / "echarts"
-_MODULE = _VENDOR / "echarts.esm.min.mjs"
+VENDOR = Path(__file__).parent / "vendor" / "echarts"
+_MODULE = VENDOR / "echarts.esm.min.mjs"
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -25,10 +25,10 @@ class ECharts:
     def __init__(self) -> None:
         """Find ECharts. Raises ServerError if the package was built without it."""
         try:
-            pin = msgspec.json.decode((_VENDOR / "echarts.json").read_bytes())
+            pin = msgspec.json.decode((VENDOR / "echarts.json").read_bytes())
         except FileNotFoundError as error:
             raise ServerError(
-                f"{_VENDOR} has no ECharts, expected the build to have fetched it: "
+                f"{VENDOR} has no ECharts, expected the build to have fetched it: "
                 "install First Click again"
             ) from error
         self.version: str = pin["version"]
