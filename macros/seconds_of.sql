@@ -15,9 +15,3 @@
     {%- endif -%}
     {{- return(seconds) -}}
 {% endmacro %}
-
-
-{#- Return the same as an interval, which has the same length in every session. -#}
-{% macro interval_of(variable) -%}
-    interval '{{ seconds_of(variable) }} seconds'
-{%- endmacro %}

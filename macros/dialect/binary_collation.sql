@@ -4,7 +4,7 @@
     {{- adapter.dispatch('binary_collation')(column) -}}
 {% endmacro %}
 
-{% macro postgres__binary_collation(column) -%}
+{% macro default__binary_collation(column) -%}
     {{ column }} collate "C"
 {%- endmacro %}
 

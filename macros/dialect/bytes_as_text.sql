@@ -4,7 +4,7 @@
     {{- adapter.dispatch('bytes_as_text')(column) -}}
 {% endmacro %}
 
-{% macro postgres__bytes_as_text(column) -%}
+{% macro default__bytes_as_text(column) -%}
     coalesce({{ maintenance_schema() }}.utf8({{ column }}), encode({{ column }}, 'hex'))
 {%- endmacro %}
 

@@ -5,7 +5,7 @@
     {{- adapter.dispatch('decimal_value')(field, places) -}}
 {% endmacro %}
 
-{% macro postgres__decimal_value(field, places) -%}
+{% macro default__decimal_value(field, places) -%}
     {%- set value = "(document->'" ~ field ~ "')::numeric" -%}
     case
         when jsonb_typeof(document->'{{ field }}') = 'number'

@@ -8,7 +8,7 @@
 {#- The lateral join looks up a purchase's first click in an index. The query has no
     WITH, because PostgreSQL doesn't push a join's condition into a view that has
     one. -#}
-{% macro postgres__first_clicks(purchases, clicks) -%}
+{% macro default__first_clicks(purchases, clicks) -%}
     select
         purchases.purchase_id,
         first_clicks.click_id,
@@ -27,10 +27,6 @@
         order by clicks.click_time, {{ binary_collation('clicks.click_id') }}
         limit 1
     ) as first_clicks
-{%- endmacro %}
-
-{% macro materialize__first_clicks(purchases, clicks) -%}
-    {{ postgres__first_clicks(purchases, clicks) }}
 {%- endmacro %}
 
 {#- For a lateral join, RisingWave would store the purchases two more times, to find

@@ -3,7 +3,7 @@
     {{- adapter.dispatch('key_is')(column) -}}
 {% endmacro %}
 
-{% macro postgres__key_is(column) -%}
+{% macro default__key_is(column) -%}
     event_key = convert_to({{ column }}, 'UTF8')
 {%- endmacro %}
 

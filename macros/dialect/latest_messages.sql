@@ -7,7 +7,7 @@
     {{- adapter.dispatch('latest_messages')(relation) -}}
 {% endmacro %}
 
-{% macro postgres__latest_messages(relation) -%}
+{% macro default__latest_messages(relation) -%}
     select
         event_key,
         payload,

@@ -5,7 +5,7 @@
 
 {#- date_bin() takes a third of the time of date_trunc(), which looks up the session's
     time zone for every row. -#}
-{% macro postgres__minute_of(time) -%}
+{% macro default__minute_of(time) -%}
     date_bin('1 minute', {{ time }}, 'epoch')
 {%- endmacro %}
 
@@ -14,5 +14,5 @@
 {%- endmacro %}
 
 {% macro risingwave__minute_of(time) -%}
-    {{ materialize__minute_of(time) }}
+    date_trunc('minute', {{ time }})
 {%- endmacro %}

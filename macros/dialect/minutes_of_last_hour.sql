@@ -8,7 +8,7 @@
 
 {#- The whole minutes are already stored. The two other minutes are computed when
     somebody queries the view, and have at most one minute's checkouts together. -#}
-{% macro postgres__minutes_of_last_hour(insight) -%}
+{% macro default__minutes_of_last_hour(insight) -%}
     {%- set by_minute = context['minute_' ~ insight] -%}
     select * from {{ ref('minute_' ~ insight) }}
     where
@@ -36,5 +36,6 @@
 {%- endmacro %}
 
 {% macro risingwave__minutes_of_last_hour(insight) -%}
-    {{ materialize__minutes_of_last_hour(insight) }}
+    {{ context['minute_' ~ insight](
+        ref('checkouts'), temporal_filter('purchase_time', '1 hour')) }}
 {%- endmacro %}

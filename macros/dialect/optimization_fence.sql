@@ -6,10 +6,8 @@
     {{- adapter.dispatch('optimization_fence')() -}}
 {% endmacro %}
 
-{% macro postgres__optimization_fence() -%} offset 0 {%- endmacro %}
+{% macro default__optimization_fence() -%} offset 0 {%- endmacro %}
 
 {% macro materialize__optimization_fence() -%}{%- endmacro %}
 
-{% macro risingwave__optimization_fence() -%}
-    {{ materialize__optimization_fence() }}
-{%- endmacro %}
+{% macro risingwave__optimization_fence() -%}{%- endmacro %}

@@ -6,7 +6,7 @@
     {{- adapter.dispatch('same_text')(one, other) -}}
 {% endmacro %}
 
-{% macro postgres__same_text(one, other) -%}
+{% macro default__same_text(one, other) -%}
     {{ indexed_text(one) }} = {{ indexed_text(other) }} and {{ one }} = {{ other }}
 {%- endmacro %}
 
@@ -15,9 +15,5 @@
 {%- endmacro %}
 
 {% macro risingwave__same_text(one, other) -%}
-    {{ materialize__same_text(one, other) }}
-{%- endmacro %}
-
-{% macro indexed_text(column) -%}
-    hashtextextended({{ column }}, 0)
+    {{ one }} = {{ other }}
 {%- endmacro %}

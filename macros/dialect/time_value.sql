@@ -7,7 +7,7 @@
 {% endmacro %}
 
 {#- PostgreSQL accepts other forms as well, and hour 24 and second 60. -#}
-{% macro postgres__time_value(field) -%}
+{% macro default__time_value(field) -%}
     json_value(document, '$.{{ field }}' returning timestamptz null on error)
 {%- endmacro %}
 

@@ -8,7 +8,7 @@
 
 {#- A message without a key replaces no other: its partition and offset identify it.
     Such messages are few, so the index only covers them. -#}
-{% macro postgres__kafka_source(topic) -%}
+{% macro default__kafka_source(topic) -%}
     event_key bytea,
     payload bytea not null,
     kafka_partition integer not null,

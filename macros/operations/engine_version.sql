@@ -3,7 +3,7 @@
     {{- adapter.dispatch('engine_version')() -}}
 {% endmacro %}
 
-{% macro postgres__engine_version() -%}
+{% macro default__engine_version() -%}
     select
         'PostgreSQL' as engine,
         current_setting('server_version') as version

@@ -6,7 +6,7 @@
     {%- endif -%}
 {% endmacro %}
 
-{% macro postgres__grant_reading() -%}
+{% macro default__grant_reading() -%}
     grant select on {{ this }} to {{ adapter.quote(reader()) }}
 {%- endmacro %}
 

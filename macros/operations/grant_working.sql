@@ -6,7 +6,7 @@
 
 {#- The connector can write payloads but not read them. No other worker can write
     messages. -#}
-{% macro postgres__grant_working() %}
+{% macro default__grant_working() %}
 {% set messages = {
     'connector': [
         'select (ctid, event_key, kafka_partition, kafka_offset, kafka_time)',

@@ -8,7 +8,7 @@
 {#- If the connector has read everything, readers see all messages that Kafka had at
     `checked_at`, when the connector last compared. Otherwise they may lack any message
     that is newer than the newest one that they see. -#}
-{% macro postgres__kafka_progress() -%}
+{% macro default__kafka_progress() -%}
     select
         topic,
         max(newest_kafka_time) as newest_kafka_time,

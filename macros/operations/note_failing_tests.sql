@@ -9,8 +9,6 @@
 
 {% macro default__note_failing_tests() %}{% endmacro %}
 
-{% macro postgres__note_failing_tests() %}{% endmacro %}
-
 {% macro materialize__note_failing_tests() %}
     {%- set tests = stored_tests(run_query(
         "select schemas.name || '.' || objects.name from mz_catalog.mz_objects as objects"

@@ -5,7 +5,7 @@
     {{- adapter.dispatch('prepare_engine')() -}}
 {% endmacro %}
 
-{% macro postgres__prepare_engine() %}
+{% macro default__prepare_engine() %}
     {{- prepare_maintenance() }}
     {{- prepare_reader() -}}
     {{- prepare_workers() -}}

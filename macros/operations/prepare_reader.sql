@@ -4,7 +4,7 @@
     {%- if execute -%}{{- adapter.dispatch('prepare_reader')() -}}{%- endif -%}
 {% endmacro %}
 
-{% macro postgres__prepare_reader() %}
+{% macro default__prepare_reader() %}
 {% set role = adapter.quote(reader()) %}
 do $$
 begin

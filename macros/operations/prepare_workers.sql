@@ -7,7 +7,7 @@
     {{- adapter.dispatch('prepare_workers')() -}}
 {% endmacro %}
 
-{% macro postgres__prepare_workers() %}
+{% macro default__prepare_workers() %}
 {% set maintenance = maintenance_schema() %}
 {% for worker, functions in {
     'connector': ['try_singleton_lock(text)', 'analyze_tables()', 'lock_writers()'],

@@ -5,7 +5,7 @@
     {{- adapter.dispatch('relation_sizes')() -}}
 {% endmacro %}
 
-{% macro postgres__relation_sizes() -%}
+{% macro default__relation_sizes() -%}
     select
         relname::text as relation,
         n_live_tup as row_count,

@@ -4,8 +4,3 @@
 {% macro role_of(work) -%}
     {{ return(work if target.schema == 'firstclick' else work ~ '_' ~ target.schema) }}
 {%- endmacro %}
-
-{#- Return the role with which the dashboards read. -#}
-{% macro reader() -%}
-    {{ return(role_of('grafana')) }}
-{%- endmacro %}

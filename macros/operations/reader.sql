@@ -1,0 +1,4 @@
+{#- Return the role with which the dashboards read. -#}
+{% macro reader() -%}
+    {{ return(role_of('grafana')) }}
+{%- endmacro %}
