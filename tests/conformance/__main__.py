@@ -10,13 +10,13 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
+from comparison import report
 from conformance.cases import CASES
-from conformance.comparison import report
 from conformance.deployment import deployed
-from conformance.pipeline import PATIENCE
 from firstclick.core.errors import FirstClickError
 from firstclick.core.settings import Settings
 from firstclick.core.signals import exit_at_sigterm
+from harness import PATIENCE
 
 Name = StrEnum("Name", list(CASES))  # type: ignore[misc]
 

@@ -17,7 +17,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg import sql
 
-from conformance.pipeline import PATIENCE, Harness
 from firstclick.core.cluster import Admin, Cluster
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import DeploymentError, ServerError, SettingsError
@@ -26,6 +25,7 @@ from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.servers.roles import LIMITS, READER, role_of, role_url
+from harness import PATIENCE, Harness
 
 _ANSWER, _TIMEOUT = 5.0, 30.0
 """Seconds."""

@@ -11,11 +11,11 @@ from random import Random
 from string import hexdigits
 from typing import Any, LiteralString
 
-from conformance.events import after, click, deletion, failed, purchase
 from conformance.malformed import malformed
-from conformance.pipeline import Send
+from events import after, click, deletion, failed, purchase
 from firstclick.core.engines import Engine
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
+from harness import Send
 
 MINUTE = 60_000
 WINDOW = 10 * MINUTE

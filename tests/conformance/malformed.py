@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from conformance.events import ABSENT, Raw, click, purchase
-from conformance.pipeline import Send
+from events import ABSENT, Raw, click, purchase
+from harness import Send
 
 DOCUMENTS: list[bytes] = [
     *(b"", b" ", b"\0", b"null", b"true", b"0", b'"{}"', b"[]", b"[{}]", b"click!"),

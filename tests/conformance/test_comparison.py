@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from conformance import compare, report
+from comparison import compare, report
 
 COLUMNS = {"sums": ("name", "sum")}
 NOW = datetime(2026, 11, 23, 18, 4, 5, 123_000, tzinfo=UTC)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance import Harness, report
+from comparison import report
 from conformance.cases import CASES
 from conformance.deployment import deployed
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
+from harness import Harness
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from random import Random
 
-from conformance import Send
 from conformance.cases import in_another_order
 from conformance.hostile import hostile
 from firstclick import oracle
 from firstclick.core.engines import ENGINES
 from firstclick.oracle.validation import FIELDS, ID_AND_TIME
+from harness import Send
 
 NOW = datetime.now(UTC)
 EMBEDDED = ENGINES["embedded"]

@@ -20,10 +20,10 @@ import psycopg
 from psycopg import sql
 
 import topic_changes
-from conformance.pipeline import EVENTS
 from faults.clock import NoClockError
 from faults.site import PROCESSES, Site
 from firstclick.servers.roles import role_of
+from harness import EVENTS
 
 STILL_SECONDS = 10.0
 FULL_SECONDS = 3.0

@@ -5,8 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-from conformance import Harness
 from firstclick_generator import Progress, generate
+from harness import Harness
 
 _PRODUCER = {
     # Milliseconds, longer than any fault: messages wait until Kafka is back

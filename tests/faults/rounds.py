@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.findings import machine
-from conformance import report
+from comparison import report
 from faults.kinds import (
     Fault,
     another_shell,

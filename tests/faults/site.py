@@ -15,7 +15,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
-from conformance import Difference, Harness
+from comparison import Difference
 from faults.clock import Clock, NoClockError, clock
 from faults.disks import Disk, NoDiskError, mounted
 from faults.load import Load
@@ -24,6 +24,7 @@ from firstclick.core.home import Home
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.operate.status import status
+from harness import Harness
 
 SERVERS = ("kafka", "postgres")
 PROCESSES = ("connector", "publisher", *SERVERS)

@@ -29,7 +29,7 @@ import pytest
 from confluent_kafka import KafkaException
 
 import tls_programs
-from conformance.events import click, purchase
+from events import click, purchase
 from firstclick.core.cluster import Admin, Cluster, Security
 from firstclick.core.database import postgres_environment
 from firstclick.core.errors import FirstClickError

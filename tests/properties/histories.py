@@ -7,8 +7,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance import Send
-from conformance.events import ABSENT, Raw, after, click, purchase
 from conformance.hostile import (
     MINUTE,
     WINDOW,
@@ -18,6 +16,8 @@ from conformance.hostile import (
     product,
     user,
 )
+from events import ABSENT, Raw, after, click, purchase
+from harness import Send
 
 CLICKS = [f"click {number}" for number in range(8)]
 PURCHASES = [f"purchase {number}" for number in range(5)]

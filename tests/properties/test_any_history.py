@@ -35,12 +35,10 @@ from psycopg import sql
 from workers import NAMES, Workers, at_work
 
 import topic_changes
-from conformance import Harness, Send, report
-from conformance.comparison import Row
+from comparison import Row, report
 from conformance.deployment import deployed
-from conformance.events import deletion
 from conformance.hostile import Statement
-from conformance.pipeline import EVENTS
+from events import deletion
 from firstclick import oracle
 from firstclick.core.database import postgres_environment
 from firstclick.core.pipeline import Pipeline
@@ -49,6 +47,7 @@ from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.workers.expire import expire_once
 from forked_dbt import run_dbt
+from harness import EVENTS, Harness, Send
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))

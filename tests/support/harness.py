@@ -16,15 +16,15 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
-from conformance.comparison import Difference, compare
-from conformance.moments import Moments
-from conformance.topics import TopicReader
+from comparison import Difference, compare
 from firstclick import oracle
 from firstclick.core.cluster import describe_topics
 from firstclick.core.engines import ENGINES
 from firstclick.core.pipeline import Pipeline
 from firstclick.verify.findings import Row
 from firstclick.verify.sample import live_messages
+from moments import Moments
+from topic_reader import TopicReader
 
 EVENTS = ("clicks", "purchases")
 TOPIC_COLUMNS = ("key", *oracle.Checkout._fields)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from conformance.pipeline import Send
+from harness import Send
 
 
 class Raw(str):
