@@ -12,7 +12,7 @@ from firstclick.core.settings import Settings
 from firstclick.deploy.embedded import Deployer
 from firstclick.verify import verify
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 
 
 @pytest.fixture
@@ -52,26 +52,26 @@ def test_up_computes_again_what_passed_triggers_by(
     pipeline.database.execute("alter table raw_purchases disable trigger user")
     pipeline.database.execute("delete from raw_purchases where kafka_offset % 2 = 0")
     pipeline.database.execute("alter table raw_purchases enable trigger user")
-    assert pipeline.differences() != {}
+    assert pipeline.sql_differences() != {}
     found = verify(settings, sample=10)
     assert not found.equal
     assert any("raw_purchases: the trigger" in problem for problem in found.triggers)
     said = deployer.deploy()
     assert "with what passed triggers by; firstclick.raw_purchases: the trigger" in said
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     assert verify(settings, sample=10).triggers == []
     assert deployer.deploy().startswith("Models up to date")
     some_events(pipeline, 2)
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
 
 
 def test_a_full_refresh_puts_right_what_no_trigger_tells_of(pipeline: Harness) -> None:
     pipeline.database.execute("update minute_revenue set revenue = 0")
     pipeline.database.execute("create view mine as select * from minute_revenue")
-    assert pipeline.differences() != {}
+    assert pipeline.sql_differences() != {}
     done = pipeline.dbt("run", "--target", "embedded", "--full-refresh")
     assert done.returncode == 0, done.stdout
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     pipeline.database.execute("drop view mine")
 
 
@@ -100,7 +100,7 @@ def test_events_flow_into_what_is_published(
             for (key,) in pipeline.query("select event_key from raw_clicks limit 5"):
                 pipeline.send("clicks", key, None)
             pipeline.settle()
-            assert pipeline.differences() == {}
+            assert pipeline.sql_differences() == {}
         finally:
             connection.execute("drop publication mine")
             pipeline.database.execute("update products set price = price - 1")

@@ -14,7 +14,7 @@ from firstclick.core.waiting import stoppable
 from firstclick.operate import stack as stacks
 from firstclick.workers.expire import Pace, expire_once, expirer
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 
 INSIGHTS = ("sources", "revenue", "categories", "payment_failures", "genders")
 MARGIN = timedelta(minutes=10)
@@ -96,7 +96,7 @@ def test_expired_events_go_and_the_insights_of_48_hours_stay(
     ):
         statement = f"select count(*) from {relation} where {time} < %s"
         assert pipeline.query(statement, since) == [(0,)], relation  # type: ignore[arg-type]
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     assert pipeline.published().keys() == {
         checkout["purchase_id"] for checkout in pipeline.checkouts()
     }

@@ -18,8 +18,7 @@ from firstclick.core.settings import Settings
 from firstclick.demo.answers import ask
 from firstclick.demo.display import group
 from firstclick.demo.view import summary
-from harness import Send
-from pipeline import Harness
+from harness import Harness, Send
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -113,7 +112,7 @@ def test_each_is_published_as_it_was_sent(pipeline: Harness) -> None:
 
 
 def test_what_is_deep_or_huge_is_one_message_like_others(pipeline: Harness) -> None:
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     reasons = pipeline.query(
         "select left(event_key, 4), reason from rejected_events"
         " where event_key ~ '^(kkkk|cccc|pppp)' order by 1"

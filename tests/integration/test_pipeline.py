@@ -16,7 +16,7 @@ import pytest
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_an_hour_of_the_shop_is_what_plain_sql_makes_of_the_raw_tables(
     pipeline: Harness,
 ) -> None:
     pipeline.settle()
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     [(checkouts, attributed)] = pipeline.query(
         "select count(*), count(click_id) from checkouts"
     )
@@ -112,7 +112,7 @@ def test_a_click_that_comes_after_its_purchase_is_attributed_all_the_same(
     pipeline.send("clicks", b"late-1", None)
     pipeline.settle()
     assert pipeline.query(found) != [("late-1",)]
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
 
 
 GOOD = msgspec.json.encode(click("bad"))
@@ -201,7 +201,7 @@ def test_texts_of_a_megabyte_are_texts(pipeline: Harness) -> None:
     assert pipeline.query(
         "select reason from rejected_events where event_key = 'unknown'"
     ) == [("unknown product",)]
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
 
 
 def test_reference_data_may_change_at_any_time(pipeline: Harness) -> None:
@@ -220,14 +220,14 @@ def test_reference_data_may_change_at_any_time(pipeline: Harness) -> None:
         "select total_cost from checkouts where purchase_id = 'stranger'"
     )
     assert after - Decimal("7.5") == 2 * (before - Decimal("7.5"))
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     pipeline.database.execute("delete from users where user_id = 'stranger'")
     assert pipeline.query(rejected) == [("unknown user",)]
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     # The seed file still has the old prices
     result = pipeline.dbt("seed")
     assert result.returncode == 0, result.stdout
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
 
 
 def test_a_seed_again_changes_what_changed_in_the_file(
@@ -247,9 +247,9 @@ def test_a_seed_again_changes_what_changed_in_the_file(
     assert result.returncode == 0, result.stdout
     rows_after = pipeline.query("select xmin, product_id from products order by 2")
     assert len(set(rows_after) - set(rows_before)) == 1
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     assert pipeline.dbt("seed").returncode == 0
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
 
 
 def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Harness) -> None:
@@ -290,7 +290,7 @@ def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Harness) -> None:
             stop.set()
         assert reads.result() > 0
     pipeline.settle()
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
 
 
 def test_all_that_is_derived_can_be_made_anew_while_events_flow(
@@ -310,4 +310,4 @@ def test_all_that_is_derived_can_be_made_anew_while_events_flow(
     assert after.keys() == before.keys()
     assert [name for name, oid in after.items() if oid == before[name]] == []
     pipeline.settle()
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}

@@ -25,7 +25,7 @@ from firstclick.servers.roles import (
 )
 from firstclick.servers.sessions import Watch
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 READABLE = {

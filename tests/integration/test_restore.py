@@ -27,7 +27,7 @@ from firstclick.operate.backup import backup, restore
 from firstclick.operate.belongings import strangers
 from firstclick.servers.postgres import programs_directory
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 pytestmark = pytest.mark.timeout(300)

@@ -39,7 +39,7 @@ from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.servers.certificates import generated
-from pipeline import Harness
+from harness import Harness
 from worker_world import Worker
 
 pytestmark = pytest.mark.timeout(300)

@@ -13,7 +13,7 @@ import pytest
 from firstclick.core.pipeline import Pipeline
 from firstclick.servers.roles import LIMITS, OWNER
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 

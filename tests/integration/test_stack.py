@@ -15,7 +15,7 @@ from firstclick.deploy.embedded import Deployer
 from firstclick.operate import status as statuses
 from firstclick.operate.status import Status, engine_status, status
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 
@@ -104,8 +104,7 @@ def _send_damaged(pipeline: Harness, servers: Pipeline) -> int:
     try:
         # Until Kafka has answered the connector's last fetch
         time.sleep(1)
-        pipeline.producer.produce(name, message, b"damaged", 0)
-        assert pipeline.producer.flush(10) == 0
+        pipeline.send("clicks", b"damaged", message, partition=0)
         with log.open("r+b") as file:
             file.seek(log.read_bytes().rindex(message))
             file.write(b"[")

@@ -12,7 +12,7 @@ from firstclick.core.pipeline import Pipeline, find
 from firstclick.core.settings import Settings
 from firstclick.operate import liveness
 from firstclick.operate.status import Status, status
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 pytestmark = pytest.mark.timeout(180)

@@ -26,7 +26,7 @@ from firstclick.operate import stack as stacks
 from firstclick.servers.topics import create_topics
 from firstclick_generator import generate
 from forked_dbt import run_dbt
-from pipeline import Harness
+from harness import Harness
 
 GONE = """
 {{ config(materialized='materialized_view', delta='aggregate',
@@ -284,7 +284,7 @@ def test_a_home_of_an_older_version_opens_while_events_flow(
         "select (select count(*) from raw_clicks)"
         " + (select count(*) from raw_purchases)"
     ) == [(kept + sent.clicks + sent.purchases,)]
-    assert pipeline.differences() == {}
+    assert pipeline.sql_differences() == {}
     indexes = pipeline.query(
         "select tablename, indexdef from pg_indexes"
         " where schemaname = current_schema()"

@@ -16,7 +16,7 @@ from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.verify import Finding, Verification, verify
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 
 A_ROW = {
     "base_clicks": "update {t} set click_at = 'Nowhere' where ctid = (select ctid"

@@ -35,18 +35,16 @@ from psycopg import sql
 from workers import NAMES, Workers, at_work
 
 import topic_changes
-from comparison import Row, report
+from comparison import report
 from conformance.deployment import deployed
 from conformance.hostile import Statement
 from events import deletion
 from firstclick import oracle
-from firstclick.core.database import postgres_environment
 from firstclick.core.pipeline import Pipeline
-from firstclick.core.project import PROJECT
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
+from firstclick.verify.findings import Row
 from firstclick.workers.expire import expire_once
-from forked_dbt import run_dbt
 from harness import EVENTS, Harness, Send
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
@@ -274,7 +272,8 @@ class History(RuleBasedStateMachine):
     def deploy(self, really: bool) -> None:
         """Run `dbt run`, rarely because it takes longer than everything else."""
         if really:
-            dbt_run(self.pipeline.stack)
+            done = self.pipeline.dbt("run")
+            assert done.returncode == 0, done.stdout
             self.settle()
 
     def teardown(self) -> None:
@@ -340,22 +339,6 @@ class History(RuleBasedStateMachine):
         now = datetime.now(UTC)
         edges = (time + edge for time in self.times for edge in EDGES)
         return min((e for e in edges if now < e < now + LONGEST_WAIT), default=None)
-
-
-def dbt_run(stack: Pipeline) -> None:
-    done = run_dbt(
-        "run",
-        directory=PROJECT,
-        environment={
-            **os.environ,
-            **postgres_environment(stack.database_url),
-            "FIRSTCLICK_SCHEMA": stack.schema_name,
-            "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
-            "DBT_TARGET_PATH": str(stack.home / "dbt"),
-            "DBT_LOG_PATH": str(stack.home / "logs"),
-        },
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def empty(stack: Pipeline) -> None:

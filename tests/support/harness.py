@@ -1,13 +1,18 @@
 """A pipeline at work: feed it, wait until it has settled, and compare it."""
 
 import json
+import os
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, LiteralString, NamedTuple, Self, TypeVar
 
 import psycopg
@@ -15,14 +20,19 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from comparison import Difference, compare
-from firstclick import oracle
+from firstclick import oracle, verify
 from firstclick.core.cluster import describe_topics
+from firstclick.core.database import postgres_environment
 from firstclick.core.engines import ENGINES
 from firstclick.core.pipeline import Pipeline
+from firstclick.core.project import PROJECT
 from firstclick.verify.findings import Row
 from firstclick.verify.sample import live_messages
+from firstclick_generator import generate
+from forked_dbt import run_dbt
 from moments import Moments
 from topic_reader import TopicReader
 
@@ -101,6 +111,17 @@ class Harness:
             reader.close()
         self._disconnect()
 
+    @property
+    def database(self) -> psycopg.Connection[Row]:
+        """A session in autocommit mode.
+
+        On the embedded engine, names without a schema are the pipeline's there.
+        """
+        return self._connect()
+
+    def query(self, statement: LiteralString, *parameters: Any) -> list[Row]:
+        return self.database.execute(statement, parameters or None).fetchall()
+
     def execute(
         self, statement: LiteralString, parameters: Sequence[Any] = ()
     ) -> list[Row]:
@@ -120,7 +141,13 @@ class Harness:
             self._connect().execute(self.engine.flush)
         return []
 
-    def publish(self, messages: Iterable[Send]) -> None:
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1
+    ) -> None:
+        """Send one message, as `publish` does; by default the key decides where."""
+        self.publish([Send(topic, key, value)], partition)
+
+    def publish(self, messages: Iterable[Send], partition: int = -1) -> None:
         """Send messages in this order; returns when Kafka has acknowledged all.
 
         Raises KafkaException for the first that it refuses.
@@ -135,7 +162,9 @@ class Harness:
             name = self.stack.topic_prefix + topic
             while True:
                 try:
-                    self._producer.produce(name, value, key, on_delivery=note)
+                    self._producer.produce(
+                        name, value, key, partition, on_delivery=note
+                    )
                     break
                 except BufferError:
                     self._producer.poll(0.1)
@@ -148,6 +177,25 @@ class Harness:
                 f"{left} messages are not acknowledged after {self.patience:.0f} s, "
                 "expected all: see whether Kafka runs"
             )
+
+    @contextmanager
+    def flowing(self, rate: float, anomaly_rate: float) -> Iterator[None]:
+        """Run the generator for as long as the block runs; it sends some clicks."""
+        stop = threading.Event()
+        with ThreadPoolExecutor() as pool:
+            produced = pool.submit(
+                generate,
+                self.stack.bootstrap_servers,
+                rate=rate,
+                duration=None,
+                anomaly_rate=anomaly_rate,
+                stop=stop,
+            )
+            try:
+                yield
+            finally:
+                stop.set()
+            assert produced.result().clicks > 0
 
     def settle(self) -> None:
         """Wait until all that Kafka holds now is in the relations.
@@ -286,6 +334,11 @@ class Harness:
                 self._published[key] = value
         return self._published
 
+    def checkouts(self) -> list[dict[str, Any]]:
+        """Return the rows of `checkouts`."""
+        with self.database.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute("select * from checkouts").fetchall()
+
     def reference(self) -> oracle.Reference:
         """Return the reference data as the tables have it now."""
         users, products = (
@@ -363,6 +416,39 @@ class Harness:
                 return found
             if time.monotonic() > deadline:
                 return found
+
+    def sql_differences(self) -> dict[str, list[verify.Example]]:
+        """Return the rows in which a relation differs from what its model's plain SQL
+        makes of the raw tables.
+
+        On the embedded engine; unlike `differences`, in the middle of the stream too.
+        """
+        with verify.snapshot(self.stack.database_url, self.stack.schema_name) as (
+            connection,
+            models,
+        ):
+            return {
+                finding.relation: finding.examples
+                for finding in verify.recompute(connection, models)
+                if finding.differing
+            }
+
+    def dbt(
+        self, *arguments: str, project: Path = PROJECT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run dbt on the embedded engine; each project has a target folder."""
+        return run_dbt(
+            *arguments,
+            directory=project,
+            environment={
+                **os.environ,
+                **postgres_environment(self.stack.database_url),
+                "FIRSTCLICK_SCHEMA": self.stack.schema_name,
+                "FIRSTCLICK_TOPIC_PREFIX": self.stack.topic_prefix,
+                "DBT_TARGET_PATH": str(self.stack.home / "target" / project.name),
+                "DBT_LOG_PATH": str(self.stack.home / "logs"),
+            },
+        )
 
     def _differences_now(self) -> list[Difference]:
         reference = self.reference()
@@ -516,8 +602,12 @@ class Harness:
     def _connect(self) -> psycopg.Connection[Row]:
         if self._connection is None or self._connection.broken:
             self._disconnect()
+            path = f"-c search_path={self.stack.schema_name}"
             self._connection = psycopg.connect(
-                self.stack.database_url, autocommit=True, connect_timeout=10
+                self.stack.database_url,
+                autocommit=True,
+                connect_timeout=10,
+                options=path if self.engine.name == "embedded" else None,
             )
         return self._connection
 

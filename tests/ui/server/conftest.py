@@ -12,8 +12,8 @@ from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick_generator import generate
+from harness import Harness
 from pictures.chromium import find_chromium
-from pipeline import Harness
 
 CHROMIUM = find_chromium()
 

@@ -12,7 +12,7 @@ import pytest
 from browsing import Site
 
 from firstclick.dashboard.server.assets import ECharts
-from pipeline import Harness
+from harness import Harness
 
 PAGE = "/d/firstclick-insights"
 TOKEN = "a secret; of=ours"

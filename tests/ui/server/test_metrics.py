@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from firstclick.core.home import Home
 from firstclick.dashboard.definition import DIRECTORY
 from firstclick_generator import generate
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 

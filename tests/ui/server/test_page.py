@@ -14,7 +14,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from firstclick.dashboard.definition import Dashboard, Panel, Stat, load_all
 from firstclick_generator import Click, Purchase
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 INSIGHTS, PIPELINE = load_all().values()

@@ -13,7 +13,7 @@ from streams import Viewer
 
 from firstclick.dashboard.definition import load_all
 from firstclick.dashboard.server.board import INTERVAL
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 INSIGHTS = next(iter(load_all().values()))

@@ -16,7 +16,7 @@ from streams import Viewer
 from firstclick.core.home import Home
 from firstclick.dashboard.definition import load_all
 from firstclick.servers.roles import READER, role_of
-from pipeline import Harness
+from harness import Harness
 from worker_world import eventually
 
 Open = Callable[..., Visit]
