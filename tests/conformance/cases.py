@@ -9,12 +9,12 @@ from random import Random
 
 from comparison import Difference, compare
 from conformance.hostile import MINUTE, Statement, hostile, product, user
-from events import after, click, deletion, failed, purchase
+from events import Send, after, click, deletion, failed, purchase
 from firstclick import oracle
 from firstclick.verify.findings import Row
 from firstclick.workers.expire import expire_once
 from firstclick_generator import generate
-from harness import EVENTS, Harness, Send, Snapshot, time_dependent
+from harness import EVENTS, Harness, Snapshot, time_dependent
 
 ORDERS = 2
 """In which the shuffled log is sent; each in so many PARTS, settled one by one."""

@@ -12,10 +12,9 @@ from string import hexdigits
 from typing import Any, LiteralString
 
 from conformance.malformed import malformed
-from events import after, click, deletion, failed, purchase
+from events import Send, after, click, deletion, failed, purchase
 from firstclick.core.engines import Engine
 from firstclick.workers.connector.batch import LONGEST_INDEXED_KEY
-from harness import Send
 
 MINUTE = 60_000
 WINDOW = 10 * MINUTE

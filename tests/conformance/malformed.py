@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from events import ABSENT, Raw, click, purchase
-from harness import Send
+from events import ABSENT, Raw, Send, click, purchase
 
 DOCUMENTS: list[bytes] = [
     *(b"", b" ", b"\0", b"null", b"true", b"0", b'"{}"', b"[]", b"[{}]", b"click!"),

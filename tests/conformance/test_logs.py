@@ -6,10 +6,10 @@ from random import Random
 
 from conformance.cases import in_another_order
 from conformance.hostile import hostile
+from events import Send
 from firstclick import oracle
 from firstclick.core.engines import ENGINES
 from firstclick.oracle.validation import FIELDS, ID_AND_TIME
-from harness import Send
 
 NOW = datetime.now(UTC)
 EMBEDDED = ENGINES["embedded"]

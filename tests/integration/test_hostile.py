@@ -11,14 +11,14 @@ import pytest
 from confluent_kafka import Producer
 from rich.console import Console
 
-from events import click, purchase
+from events import Send, click, purchase
 from firstclick.core.errors import SettingsError
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.demo.answers import ask
 from firstclick.demo.display import group
 from firstclick.demo.view import summary
-from harness import Harness, Send
+from harness import Harness
 
 pytestmark = pytest.mark.timeout(300)
 

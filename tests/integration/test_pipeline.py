@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 import pytest
 
+from events import Send, click, deletion, purchase, time_text
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.project import PROJECT
 from firstclick_generator import generate
@@ -35,38 +36,16 @@ def pipeline(stack: Pipeline) -> Iterator[Harness]:
     pipeline.close()
 
 
-def time_text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+def someones_click(click_id: str, **fields: Any) -> Send:
+    return click(click_id, "someone", datetime.now(UTC), **fields)
 
 
-def click(click_id: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "click_id": click_id,
-        "user_id": "someone",
-        "click_time": time_text(datetime.now(UTC)),
-        "click_at": "Homepage",
-        "source": "Google",
-        "ip": "::1",
-    } | fields
-
-
-def purchase(purchase_id: str, pipeline: Harness, **fields: Any) -> dict[str, Any]:
+def known_purchase(purchase_id: str, pipeline: Harness, **fields: Any) -> Send:
+    """Return a purchase of a product by a user who are in the reference data."""
     [(user_id, product_id)] = pipeline.query(
         "select min(user_id), (select min(product_id) from products) from users"
     )
-    return {
-        "purchase_id": purchase_id,
-        "user_id": user_id,
-        "product_id": product_id,
-        "quantity": 2,
-        "discount": 0.05,
-        "shipping_cost": 7.5,
-        "total_cost": 1,
-        "payment_method": "Visa",
-        "payment_status": "success",
-        "description": "none",
-        "purchase_time": time_text(datetime.now(UTC)),
-    } | fields
+    return purchase(purchase_id, user_id, product_id, datetime.now(UTC), **fields)
 
 
 def test_an_hour_of_the_shop_is_what_plain_sql_makes_of_the_raw_tables(
@@ -100,22 +79,23 @@ def test_the_last_messages_of_the_topic_are_the_checkouts(pipeline: Harness) -> 
 def test_a_click_that_comes_after_its_purchase_is_attributed_all_the_same(
     pipeline: Harness,
 ) -> None:
-    bought = purchase("late-1", pipeline)
-    pipeline.send("purchases", b"late-1", msgspec.json.encode(bought))
+    pipeline.publish([known_purchase("late-1", pipeline)])
     pipeline.settle()
-    when = datetime.fromisoformat(bought["purchase_time"]) - timedelta(minutes=10)
-    late = click("late-1", user_id=bought["user_id"], click_time=time_text(when))
-    pipeline.send("clicks", b"late-1", msgspec.json.encode(late))
+    [(user_id, purchase_time)] = pipeline.query(
+        "select user_id, purchase_time from checkouts where purchase_id = 'late-1'"
+    )
+    late = click("late-1", user_id, purchase_time - timedelta(minutes=10))
+    pipeline.publish([late])
     pipeline.settle()
     found = "select click_id from checkouts where purchase_id = 'late-1'"
     assert pipeline.query(found) == [("late-1",)]
-    pipeline.send("clicks", b"late-1", None)
+    pipeline.publish([deletion(late)])
     pipeline.settle()
     assert pipeline.query(found) != [("late-1",)]
     assert pipeline.sql_differences() == {}
 
 
-GOOD = msgspec.json.encode(click("bad"))
+GOOD = someones_click("bad").value or b""
 
 REJECTED: dict[str, tuple[bytes, bytes, str]] = {
     "not JSON": (b"bad", b"click!", "not a JSON object"),
@@ -142,9 +122,7 @@ REJECTED: dict[str, tuple[bytes, bytes, str]] = {
     "a key out of UTF-8": (b"\xff", GOOD, "key differs from click_id"),
     "the future": (
         b"bad",
-        msgspec.json.encode(
-            click("bad", click_time=time_text(datetime.now(UTC) + timedelta(days=1)))
-        ),
+        click("bad", "someone", datetime.now(UTC) + timedelta(days=1)).value or b"",
         "click_time is in the future",
     ),
 }
@@ -180,16 +158,20 @@ def test_what_is_no_click_is_a_row_with_its_reason_and_can_be_put_right(
 
 def test_texts_of_a_megabyte_are_texts(pipeline: Harness) -> None:
     long = {name: name + "é" * 400_000 for name in ("user_id", "source", "click_at")}
-    for number, (name, value) in enumerate(long.items()):
-        key = f"long-{number}"
-        clicked = click(key, **{name: value})
-        pipeline.send("clicks", key.encode(), msgspec.json.encode(clicked))
-    failed = purchase(
-        "long", pipeline, payment_status="failure", description="ü" * 400_000
+    pipeline.publish(
+        someones_click(f"long-{number}", **{name: value})
+        for number, (name, value) in enumerate(long.items())
     )
-    pipeline.send("purchases", b"long", msgspec.json.encode(failed))
-    unknown = purchase("unknown", pipeline, product_id="ß" * 400_000)
-    pipeline.send("purchases", b"unknown", msgspec.json.encode(unknown))
+    pipeline.publish(
+        [
+            known_purchase(
+                *("long", pipeline),
+                payment_status="failure",
+                description="ü" * 400_000,
+            ),
+            known_purchase("unknown", pipeline, product_id="ß" * 400_000),
+        ]
+    )
     pipeline.settle()
     assert pipeline.query(
         "select click_id from stg_clicks where click_id like 'long-%%' order by 1"
@@ -205,8 +187,7 @@ def test_texts_of_a_megabyte_are_texts(pipeline: Harness) -> None:
 
 
 def test_reference_data_may_change_at_any_time(pipeline: Harness) -> None:
-    unknown = purchase("stranger", pipeline, user_id="stranger")
-    pipeline.send("purchases", b"stranger", msgspec.json.encode(unknown))
+    pipeline.publish([known_purchase("stranger", pipeline, user_id="stranger")])
     pipeline.settle()
     rejected = "select reason from rejected_events where event_key = 'stranger'"
     assert pipeline.query(rejected) == [("unknown user",)]

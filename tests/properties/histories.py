@@ -16,8 +16,7 @@ from conformance.hostile import (
     product,
     user,
 )
-from events import ABSENT, Raw, after, click, purchase
-from harness import Send
+from events import ABSENT, Raw, Send, after, click, purchase
 
 CLICKS = [f"click {number}" for number in range(8)]
 PURCHASES = [f"purchase {number}" for number in range(5)]

@@ -38,14 +38,14 @@ import topic_changes
 from comparison import report
 from conformance.deployment import deployed
 from conformance.hostile import Statement
-from events import deletion
+from events import Send, deletion
 from firstclick import oracle
 from firstclick.core.pipeline import Pipeline
 from firstclick.core.settings import Settings
 from firstclick.operate import stack as stacks
 from firstclick.verify.findings import Row
 from firstclick.workers.expire import expire_once
-from harness import EVENTS, Harness, Send
+from harness import EVENTS, Harness
 
 LONG = os.environ.get("FIRSTCLICK_TEST_LONG") == "1"
 SEED = int(os.environ.get("FIRSTCLICK_TEST_SEED", random.randrange(1 << 32)))

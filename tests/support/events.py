@@ -2,9 +2,38 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from harness import Send
+CLICK: Final = {
+    "click_id": "c",
+    "user_id": "u",
+    "click_time": "2026-11-23T18:04:05.123Z",
+    "click_at": "Product",
+    "source": "Google",
+    "ip": "2001:db8::7",
+}
+PURCHASE: Final = {
+    "purchase_id": "o",
+    "user_id": "u",
+    "product_id": "p",
+    "quantity": 2,
+    "discount": 0.05,
+    "shipping_cost": 7.5,
+    "total_cost": 1,
+    "payment_method": "Visa",
+    "payment_status": "success",
+    "description": "none",
+    "purchase_time": "2026-11-23T18:04:05.123Z",
+}
+"""A well-formed event of each topic, for tests to vary."""
+
+
+class Send(NamedTuple):
+    """A message to be sent to `clicks` or `purchases`."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
 
 
 class Raw(str):
@@ -29,43 +58,21 @@ def after(time: datetime, milliseconds: int) -> datetime:
 
 def click(click_id: str, user_id: str, time: datetime, /, **fields: Any) -> Send:
     """A click; ``fields`` replace its own, ``key`` its message's key."""
-    return event(
-        "clicks",
-        click_id,
-        {
-            "click_id": click_id,
-            "user_id": user_id,
-            "click_time": time_text(time),
-            "click_at": "Product",
-            "source": "Google",
-            "ip": "2001:db8::7",
-        },
-        **fields,
-    )
+    own = {"click_id": click_id, "user_id": user_id, "click_time": time_text(time)}
+    return event("clicks", click_id, CLICK | own, **fields)
 
 
 def purchase(
     purchase_id: str, user_id: str, product_id: str, time: datetime, /, **fields: Any
 ) -> Send:
     """A purchase; ``fields`` replace its own, ``key`` its message's key."""
-    return event(
-        "purchases",
-        purchase_id,
-        {
-            "purchase_id": purchase_id,
-            "user_id": user_id,
-            "product_id": product_id,
-            "quantity": 2,
-            "discount": 0.05,
-            "shipping_cost": 7.5,
-            "total_cost": 1,
-            "payment_method": "Visa",
-            "payment_status": "success",
-            "description": "none",
-            "purchase_time": time_text(time),
-        },
-        **fields,
-    )
+    own = {
+        "purchase_id": purchase_id,
+        "user_id": user_id,
+        "product_id": product_id,
+        "purchase_time": time_text(time),
+    }
+    return event("purchases", purchase_id, PURCHASE | own, **fields)
 
 
 def failed(purchase_id: str, user_id: str, product_id: str, time: datetime) -> Send:

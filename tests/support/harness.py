@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, LiteralString, NamedTuple, Self, TypeVar
+from typing import Any, LiteralString, Self, TypeVar
 
 import psycopg
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -23,6 +23,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from comparison import Difference, compare
+from events import Send
 from firstclick import oracle, verify
 from firstclick.core.cluster import describe_topics
 from firstclick.core.database import postgres_environment
@@ -51,14 +52,6 @@ PATIENCE = 60
 def time_dependent(relation: str) -> bool:
     """Whether a relation depends on the moment at which it is read."""
     return relation == "earliest_clicks" or relation.startswith("last_hour_")
-
-
-class Send(NamedTuple):
-    """A message to be sent to `clicks` or `purchases`."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

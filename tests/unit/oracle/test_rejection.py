@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sample_events import CLICK, PURCHASE
 
+from events import CLICK, PURCHASE
 from firstclick.oracle import (
     Click,
     Message,
@@ -65,7 +65,7 @@ def test_a_well_formed_click_is_a_click() -> None:
         user_id="u",
         click_at="Product",
         source="Google",
-        ip="::1",
+        ip="2001:db8::7",
         click_time=NOW,
     )
 

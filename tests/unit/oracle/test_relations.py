@@ -6,8 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from sample_events import CLICK, PURCHASE
-
+from events import click, purchase
 from firstclick.oracle import COLUMNS, Message, Reference, checkout_messages, relations
 
 NOW = datetime(2026, 11, 23, 18, 4, 5, 123_000, tzinfo=UTC)
@@ -48,15 +47,20 @@ class Log:
         offset = len(self.messages)
         self.messages.append(Message(topic, key, value, stamp, partition, offset, log))
 
-    def click(self, click_id: str, at: datetime = NOW, **fields: Any) -> None:
-        own = {"click_id": click_id, "click_time": text(at)}
-        fields = CLICK | own | fields
-        self.send("clicks", click_id.encode(), json.dumps(fields).encode())
+    def click(
+        self, click_id: str, at: datetime = NOW, user_id: str = "u", **fields: Any
+    ) -> None:
+        self.send(*click(click_id, user_id, at, **fields))
 
-    def purchase(self, purchase_id: str, at: datetime = NOW, **fields: Any) -> None:
-        own = {"purchase_id": purchase_id, "purchase_time": text(at)}
-        fields = PURCHASE | own | fields
-        self.send("purchases", purchase_id.encode(), json.dumps(fields).encode())
+    def purchase(
+        self,
+        purchase_id: str,
+        at: datetime = NOW,
+        user_id: str = "u",
+        product_id: str = "p",
+        **fields: Any,
+    ) -> None:
+        self.send(*purchase(purchase_id, user_id, product_id, at, **fields))
 
     def fail(self, purchase_id: str, at: datetime = NOW, **fields: Any) -> None:
         failure = {"payment_status": "failure", "description": "No funds"}
