@@ -3,13 +3,11 @@
 A supervisor would wait longer with each restart.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from firstclick.core.pipeline import Pipeline
+from worker_world import Worker, start_worker
 
 NAMES = ("connector", "publisher")
 
@@ -19,11 +17,11 @@ class Workers:
 
     def __init__(self, stack: Pipeline) -> None:
         self._stack = stack
-        self._processes = {name: self._start(name) for name in NAMES}
+        self._workers = {name: self._start(name) for name in NAMES}
 
     def restart(self, name: str, *, kill: bool) -> None:
         self._end(name, kill)
-        self._processes[name] = self._start(name)
+        self._workers[name] = self._start(name)
 
     @contextmanager
     def without(self, *names: str) -> Iterator[None]:
@@ -34,34 +32,22 @@ class Workers:
             yield
         finally:
             for name in names:
-                self._processes[name] = self._start(name)
+                self._workers[name] = self._start(name)
 
     def end(self) -> None:
         for name in NAMES:
             self._end(name, kill=True)
 
     def _end(self, name: str, kill: bool) -> None:
-        process = self._processes[name]
+        worker = self._workers[name]
         if kill:
-            process.kill()
+            worker.kill()
         else:
-            process.terminate()
-        process.wait(30)
+            worker.terminate()
 
-    def _start(self, name: str) -> "subprocess.Popen[bytes]":
-        stack = self._stack
-        with (stack.home / "logs" / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", f"firstclick.workers.{name}"],
-                env={
-                    **os.environ,
-                    "DATABASE_URL": stack.database_url,
-                    "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-                    "FIRSTCLICK_SCHEMA": stack.schema_name,
-                    "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
-                },
-                stderr=log,
-            )
+    def _start(self, name: str) -> Worker:
+        log = self._stack.home / "logs" / f"{name}.log"
+        return start_worker(name, self._stack, log)
 
 
 @contextmanager

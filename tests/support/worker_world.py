@@ -141,6 +141,21 @@ class Worker:
         return self.process.wait(PATIENCE)
 
 
+def start_worker(name: str, stack: Pipeline, log: Path, **environment: str) -> Worker:
+    """Start a worker of a pipeline; ``environment`` adds variables or replaces them."""
+    return Worker(
+        name,
+        {
+            "DATABASE_URL": stack.database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "FIRSTCLICK_SCHEMA": stack.schema_name,
+            "FIRSTCLICK_TOPIC_PREFIX": stack.topic_prefix,
+            **environment,
+        },
+        log,
+    )
+
+
 class World:
     """A pipeline without its supervisor: a test starts each worker."""
 
@@ -199,17 +214,11 @@ class World:
 
     def start(self, name: str, **environment: str) -> Worker:
         log = self._directory / f"{name}-{len(self.workers)}.log"
-        worker = Worker(
-            name,
-            {
-                "DATABASE_URL": self.database_url,
-                "KAFKA_BOOTSTRAP_SERVERS": self.servers,
-                "FIRSTCLICK_SCHEMA": self.schema,
-                "FIRSTCLICK_TOPIC_PREFIX": self.prefix,
-                **environment,
-            },
-            log,
+        stack = Pipeline(
+            *(self._directory, self.database_url, Cluster(self.servers)),
+            *(self.schema, self.prefix),
         )
+        worker = start_worker(name, stack, log, **environment)
         self.workers.append(worker)
         return worker
 
