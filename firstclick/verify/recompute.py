@@ -35,7 +35,7 @@ select {columns}, count(*) filter (where is_stored) as stored,
 from (
     select true as is_stored, * from {relation}
     union all
-    select false, * from {anew}
+    select false, * from {recomputed}
 ) as sides
 group by {columns}
 """
@@ -124,12 +124,12 @@ def recompute(
     as text, and equal decimals can be different texts, for example ``1.5`` and
     ``1.50``. Models without parents, such as relation sizes, don't depend on messages.
     """
-    anew: dict[str, str] = {}
+    remade: dict[str, str] = {}
     for model in models:
         statement = model.sql
-        for stored, temporary in anew.items():
+        for stored, temporary in remade.items():
             statement = statement.replace(stored, temporary)
-        anew[model.relation] = temporary = f'pg_temp."{model.name}"'
+        remade[model.relation] = temporary = f'pg_temp."{model.name}"'
         if model.kind == "view":
             _run(connection, f"create temporary view {temporary} as {statement}")
         else:
@@ -188,7 +188,7 @@ def _compare(
     names = [column.name for column in described]
     columns = ", ".join(f'"{name}"' for name in names)
     compared = _COMPARED.format(
-        columns=columns, relation=model.relation, anew=temporary
+        columns=columns, relation=model.relation, recomputed=temporary
     )
     [(rows, differing)] = _run(connection, _COUNTED.format(compared=compared))
     examples = []

@@ -281,7 +281,7 @@ def _minutes(then: datetime) -> Iterator[Step]:
     yield Step(
         "groups that end", [deletion(m) for m in sends if m.topic == "purchases"]
     )
-    yield Step("and begin anew", sends)
+    yield Step("and begin again", sends)
 
 
 def _texts(then: datetime) -> Iterator[Step]:

@@ -307,7 +307,7 @@ def _change_settings(site: Site) -> Done:
             at = time.monotonic()
         finally:
             session.execute(sql.SQL("alter database {} reset all").format(database))
-    return Done(at, f"{ended[0]} sessions began anew")
+    return Done(at, f"{ended[0]} sessions started again")
 
 
 def _start_from_another_shell(site: Site) -> Done:
@@ -350,7 +350,7 @@ def _step_clock(site: Site) -> Done:
         site.clock.step(0)
     at = time.monotonic()
     ended = [name for name, process in before.items() if site.process(name) != process]
-    return Done(at, f"{', '.join(ended) or 'no process'} began anew")
+    return Done(at, f"{', '.join(ended) or 'no process'} started again")
 
 
 def _named(name: str) -> str:

@@ -274,7 +274,7 @@ def test_dbt_works_on_a_pipeline_in_full_flow(pipeline: Harness) -> None:
     assert pipeline.sql_differences() == {}
 
 
-def test_all_that_is_derived_can_be_made_anew_while_events_flow(
+def test_all_that_is_derived_can_be_made_again_while_events_flow(
     pipeline: Harness,
 ) -> None:
     maintained = (

@@ -222,7 +222,7 @@ def test_all_edits_of_a_run_become_visible_at_once(filled: ProjectAtWork) -> Non
             " has_table_privilege('public', 'dear_sums', 'select'),"
             " has_table_privilege('public', 'day_totals', 'select')"
         ).fetchone() == (None, 3, True, True)
-    assert "Model " not in made_anew(filled)
+    assert "Model " not in made_again(filled)
 
 
 def test_readers_read_while_all_is_computed(filled: ProjectAtWork) -> None:
@@ -303,7 +303,7 @@ def test_what_differs_after_a_run_at_once_is_published_again(
     assert changes() == ["900"]
 
 
-def made_anew(project: ProjectAtWork) -> str:
+def made_again(project: ProjectAtWork) -> str:
     """Deploy all at once, assert that nothing changes, and return the output.
 
     The output is without the lines that say that a model has begun.
