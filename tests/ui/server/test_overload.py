@@ -29,7 +29,9 @@ INSIGHTS = next(iter(load_all().values()))
 def page(tmp_path: Path) -> Iterator[Site]:
     """Serve the page without a database."""
     away = "postgresql://nobody@127.0.0.1:1/none"
-    nowhere = Pipeline(tmp_path, away, Cluster("127.0.0.1:1"), "firstclick", "")
+    nowhere = Pipeline(
+        *(tmp_path, away, Cluster("127.0.0.1:1"), "firstclick", ""), reader_url=away
+    )
     with Site(nowhere, tmp_path / "log", files=FILES) as site:
         yield site
 
